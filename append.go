@@ -1,0 +1,165 @@
+package daybook
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Append adds events to one stream, as one changeset.
+//
+// When it returns nil the records are stored and durable as the receipt says.
+// An error that matches ErrRefused left no trace: *InvalidError or *LimitError
+// for wrong input, *ConflictError when the stream is not where expect says.
+// After any other error the outcome is unknown; use AppendAll with an ID where
+// that matters.
+func (s *Store) Append(ctx context.Context, stream StreamID, expect Expect, events ...Event) (Receipt, error) {
+	return s.AppendAll(ctx, Append{Changesets: []Changeset{{Stream: stream, Expect: expect, Events: events}}})
+}
+
+// AppendAll stores an append: all of it, or nothing.
+//
+// It succeeds, fails and leaves things as Append does; besides, it fails with
+// *ConditionError, *ClaimError and *ReferenceError (all match ErrConflict),
+// with *ReusedIDError, and with *UnsupportedError where the driver does not
+// offer what the append carries. It does not change a or keep its memory.
+func (s *Store) AppendAll(ctx context.Context, a Append) (Receipt, error) {
+	if err := s.limits.check(&a); err != nil {
+		return Receipt{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Receipt{}, fmt.Errorf("%w before it began: %w", ErrRefused, err)
+	}
+	a = a.normal()
+	hooks := &s.options.Hooks
+	if hooks.AppendStart == nil && hooks.AppendEnd == nil {
+		return s.append(ctx, a)
+	}
+	start := s.options.Now()
+	if hooks.AppendStart != nil {
+		ctx = hooks.AppendStart(ctx, &a)
+	}
+	receipt, err := s.append(ctx, a)
+	if hooks.AppendEnd != nil {
+		hooks.AppendEnd(ctx, AppendEnd{Append: &a, Receipt: receipt, Err: err, Took: s.options.Now().Sub(start)})
+	}
+	return receipt, err
+}
+
+// append hands a to the driver and explains a conflict.
+func (s *Store) append(ctx context.Context, a Append) (Receipt, error) {
+	receipt, err := s.driver.Append(ctx, a)
+	if err == nil {
+		return receipt, nil
+	}
+	var conflict *ConflictError
+	var condition *ConditionError
+	switch {
+	case errors.As(err, &conflict) && conflict.Missed == nil && !conflict.Ahead():
+		s.fillMissed(ctx, conflict)
+	case errors.As(err, &condition) && condition.Records == nil:
+		s.fillRecords(ctx, condition)
+	}
+	return Receipt{}, err
+}
+
+// fillMissed reads what stands behind the place that was expected, up to the
+// head that was found. If that fails, the error says that it is incomplete.
+func (s *Store) fillMissed(ctx context.Context, conflict *ConflictError) {
+	conflict.Incomplete = true
+	from, err := s.firstMissed(ctx, conflict)
+	if err != nil {
+		return
+	}
+	records := 0
+	read := StreamRead{From: from, To: conflict.Found.Version}
+	for changeset, err := range Changesets(s.driver.ReadStream(ctx, conflict.Stream, read)) {
+		if err != nil || records >= s.options.MaxMissed {
+			return
+		}
+		records += len(changeset.Records)
+		conflict.Missed = append(conflict.Missed, changeset)
+	}
+	conflict.Incomplete = false
+}
+
+// firstMissed returns the version at which the first missed changeset begins.
+// It halves the distance, so that a long stream is not read from its start.
+func (s *Store) firstMissed(ctx context.Context, conflict *ConflictError) (Version, error) {
+	version, _ := conflict.Expect.Version()
+	number, _ := conflict.Expect.Changeset()
+	low, high := max(conflict.Found.First, 1), conflict.Found.Version
+	if version == 0 && number == 0 {
+		return low, nil
+	}
+	for low < high {
+		middle := low + (high-low)/2
+		record, err := first(s.driver.ReadStream(ctx, conflict.Stream, StreamRead{From: middle, Limit: 1}))
+		if err != nil || record == nil {
+			return low, err
+		}
+		if record.Changeset.Number > number && record.Changeset.Last() > version {
+			high = max(low, record.Changeset.First)
+		} else {
+			low = record.Changeset.Last() + 1
+		}
+	}
+	return low, nil
+}
+
+// fillRecords reads the records that stand in the way of a condition.
+func (s *Store) fillRecords(ctx context.Context, condition *ConditionError) {
+	read := LogRead{
+		After: condition.Condition.After, To: condition.Found, Limit: s.options.MaxMissed,
+		Filter: Filter{Query: condition.Condition.Query},
+	}
+	condition.Incomplete = true
+	for record, err := range s.driver.ReadLog(ctx, read) {
+		if err != nil {
+			return
+		}
+		condition.Records = append(condition.Records, record)
+		condition.Incomplete = record.Position < condition.Found
+	}
+}
+
+// normal returns a as it is handed to a driver: ids given, times and content
+// types made uniform, in memory of its own but for the bytes of the events.
+func (a Append) normal() Append {
+	given := a.ID != ID{}
+	if !given {
+		a.ID = NewID()
+	}
+	changesets := make([]Changeset, len(a.Changesets))
+	n := 0
+	for i, c := range a.Changesets {
+		events := make([]Event, len(c.Events))
+		for j, e := range c.Events {
+			id := e.ID
+			if id == (ID{}) {
+				id = eventID(a.ID, n, given)
+			}
+			events[j] = e.normal(id)
+			n++
+		}
+		c.Events = events
+		changesets[i] = c
+	}
+	a.Changesets = changesets
+	return a
+}
+
+// eventID returns the id of the nth event of an append. Where the caller gave
+// the append its id, the events' ids follow from it, so that a repeat is the
+// same append to the last byte.
+func eventID(appendID ID, n int, given bool) ID {
+	if !given {
+		return NewID()
+	}
+	var index [8]byte
+	binary.BigEndian.PutUint64(index[:], uint64(n))
+	return uuid.NewSHA1(appendID, index[:])
+}

@@ -1,0 +1,133 @@
+package daybook
+
+import (
+	"bytes"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ID identifies an event or an append. It is a UUID; ids given by the store
+// are of version 7, so they rise with time.
+type ID = uuid.UUID
+
+// NewID returns a fresh id of version 7.
+func NewID() ID { return uuid.Must(uuid.NewV7()) }
+
+// IDOf returns the id that text stands for: the UUID itself where text is one,
+// else a UUID of version 5 derived from it. It lets a command's own key serve
+// as the id of its append; the same text always gives the same id.
+func IDOf(text string) ID {
+	if id, err := uuid.Parse(text); err == nil {
+		return id
+	}
+	return uuid.NewSHA1(idSpace, []byte(text))
+}
+
+// idSpace is the name space of the ids that IDOf derives.
+var idSpace = uuid.MustParse("6f1d3c0a-4a63-5e0d-9d3b-da7b00c00001")
+
+// ContentTypeJSON is the content type of data that names none.
+const ContentTypeJSON = "application/json"
+
+// Event is a fact proposed by a caller. Only Type is required.
+type Event struct {
+	// ID names the event within its stream. A zero ID is replaced by a fresh
+	// one when the event is appended.
+	ID ID
+	// Type says what happened: "deposited". Up to MaxTypeLen bytes.
+	Type string
+	// ContentType says how to read Data. Empty means ContentTypeJSON, and is
+	// what a record of such an event carries.
+	ContentType string
+	// Data is the body of the event, opaque to the store, and comes back byte
+	// for byte. Nil and empty are the same.
+	Data []byte
+	// Tags are what queries select by, besides the type: "student:7". A set:
+	// no tag may stand twice. The order is kept.
+	Tags []string
+	// OccurredAt is when the fact happened in the world, kept to the
+	// microsecond, in UTC. Zero means: when it was recorded.
+	OccurredAt time.Time
+	// Context tells the circumstances.
+	Context Context
+}
+
+// Context tells the circumstances of an event. Every part is optional.
+type Context struct {
+	Who         string // the person or program that did it
+	Why         *Cause // what led to it
+	Correlation string // what ties all events of one undertaking together
+	Source      string // the program or device that reported it
+	Commentary  string // a remark for people
+	Schema      string // the name or version of the shape of Data
+	Metadata    []byte // anything else; opaque, JSON by convention
+}
+
+// Cause names what led to an event: a command, a message, another event.
+type Cause struct {
+	ID   string
+	What string
+	When time.Time // kept to the microsecond, in UTC
+	Who  string
+}
+
+// Record is an event as it is stored. The byte slices of a record may share
+// memory with other records: keep them as long as you like, never write into
+// them.
+type Record struct {
+	Event
+	Stream   StreamID
+	Version  Version  // its place in the stream
+	Position Position // its place in the log
+	// RecordedAt is when the store took it, in UTC to the microsecond; it
+	// never falls along the log.
+	RecordedAt time.Time
+	// Changeset tells about the append that stored it. It is shared by the
+	// records of the changeset and never nil in a record that was read.
+	Changeset *ChangesetHeader
+}
+
+// Position is a place in the whole log: from 1, rising with every record, not
+// always by one; 0 is the place before the first.
+type Position int64
+
+// Clone returns a copy that shares no memory with e.
+func (e Event) Clone() Event {
+	e.Data = bytes.Clone(e.Data)
+	e.Tags = slices.Clone(e.Tags)
+	e.Context.Metadata = bytes.Clone(e.Context.Metadata)
+	if e.Context.Why != nil {
+		why := *e.Context.Why
+		e.Context.Why = &why
+	}
+	return e
+}
+
+// normal returns e as it is handed to a driver: with an id, a content type,
+// and times in UTC to the microsecond.
+func (e Event) normal(id ID) Event {
+	if e.ID == (ID{}) {
+		e.ID = id
+	}
+	if e.ContentType == "" {
+		e.ContentType = ContentTypeJSON
+	}
+	e.OccurredAt = Microseconds(e.OccurredAt)
+	if e.Context.Why != nil {
+		why := *e.Context.Why
+		why.When = Microseconds(why.When)
+		e.Context.Why = &why
+	}
+	return e
+}
+
+// Microseconds returns t as the store keeps times: in UTC, cut to the
+// microsecond, without a monotonic reading. Zero stays zero.
+func Microseconds(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return time.UnixMicro(t.UnixMicro()).UTC()
+}

@@ -1,0 +1,78 @@
+package daybook
+
+import (
+	"context"
+	"fmt"
+)
+
+// Import stores changesets as they were recorded elsewhere, on the terms of
+// Importer. *UnsupportedError where the driver gives its own positions.
+func (s *Store) Import(ctx context.Context, changesets []RecordedChangeset) error {
+	driver, ok := s.driver.(Importer)
+	if !ok {
+		return s.unsupported("importing with positions kept")
+	}
+	if err := s.limits.checkImport(changesets); err != nil {
+		return err
+	}
+	return driver.Import(ctx, changesets)
+}
+
+// checkImport returns the first thing that is wrong with the changesets in
+// themselves; how they fit the log is for the driver to say.
+func (l Limits) checkImport(changesets []RecordedChangeset) error {
+	var last Position
+	for i := range changesets {
+		c := &changesets[i]
+		if err := l.checkRecorded(c, last); err != nil {
+			return inside(err, "changesets[%d]", i)
+		}
+		last = c.Records[len(c.Records)-1].Position
+		if i > 0 && c.RecordedAt.Before(changesets[i-1].RecordedAt) {
+			return &InvalidError{Field: fmt.Sprintf("changesets[%d].recorded_at", i), Value: c.RecordedAt.String(), Reason: "must not fall"}
+		}
+	}
+	return nil
+}
+
+// checkRecorded checks one changeset of an import whose records must lie above
+// a position.
+func (l Limits) checkRecorded(c *RecordedChangeset, above Position) error {
+	shape := Changeset{
+		Stream: c.Stream, Metadata: c.Metadata, Claims: c.Claims, Releases: c.Releases,
+		References: c.References, Events: make([]Event, len(c.Records)),
+	}
+	for i := range c.Records {
+		shape.Events[i] = c.Records[i].Event
+	}
+	if _, err := l.checkChangeset(&shape); err != nil {
+		return err
+	}
+	switch {
+	case c.Number < 1:
+		return &InvalidError{Field: "number", Value: fmt.Sprint(c.Number), Reason: "must be 1 or more"}
+	case c.First < 1:
+		return &InvalidError{Field: "first", Value: fmt.Sprint(c.First), Reason: "must be 1 or more"}
+	case c.Count != len(c.Records):
+		return &InvalidError{Field: "count", Value: fmt.Sprint(c.Count), Reason: fmt.Sprintf("must be the number of its records, %d", len(c.Records))}
+	case c.AppendID == ID{}:
+		return &InvalidError{Field: "append_id", Value: c.AppendID.String(), Reason: "must not be zero"}
+	case c.RecordedAt.IsZero() || !c.RecordedAt.Equal(Microseconds(c.RecordedAt)):
+		return &InvalidError{Field: "recorded_at", Value: c.RecordedAt.String(), Reason: "must be a time to the microsecond"}
+	}
+	for i := range c.Records {
+		r := &c.Records[i]
+		switch {
+		case r.Position <= above:
+			return &InvalidError{Field: fmt.Sprintf("records[%d].position", i), Value: fmt.Sprint(r.Position), Reason: fmt.Sprintf("must lie above %d", above)}
+		case r.Version != c.First+Version(i):
+			return &InvalidError{Field: fmt.Sprintf("records[%d].version", i), Value: fmt.Sprint(r.Version), Reason: fmt.Sprintf("must be %d", c.First+Version(i))}
+		case r.Stream != c.Stream:
+			return &InvalidError{Field: fmt.Sprintf("records[%d].stream", i), Value: quote(r.Stream.String()), Reason: "must be that of its changeset"}
+		case r.ID == ID{}:
+			return &InvalidError{Field: fmt.Sprintf("records[%d].id", i), Value: r.ID.String(), Reason: "must not be zero"}
+		}
+		above = r.Position
+	}
+	return nil
+}
