@@ -1,0 +1,298 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/daybook-go/daybook"
+)
+
+// code is one kind of error: how it is named and answered over HTTP.
+type code struct {
+	name   string
+	status int
+}
+
+// The table of errors and statuses. codeOf maps an error to its row, and
+// DecodeError maps the name of a row back to the error.
+var (
+	codeInvalid     = code{"INVALID_INPUT", http.StatusBadRequest}
+	codeLimit       = code{"LIMIT_EXCEEDED", http.StatusRequestEntityTooLarge}
+	codeConflict    = code{"OPTIMISTIC_CONCURRENCY_EXCEPTION", http.StatusConflict}
+	codeCondition   = code{"CONDITION_FAILED", http.StatusConflict}
+	codeClaim       = code{"CLAIM_HELD", http.StatusConflict}
+	codeReference   = code{"REFERENCE_MISSING", http.StatusConflict}
+	codeReused      = code{"APPEND_ID_REUSED", http.StatusUnprocessableEntity}
+	codeUnsupported = code{"NOT_SUPPORTED", http.StatusNotImplemented}
+	codeReadOnly    = code{"READ_ONLY", http.StatusForbidden}
+	codeClosed      = code{"CLOSED", http.StatusServiceUnavailable}
+	codeRefused     = code{"REFUSED", http.StatusServiceUnavailable}
+	codeCorrupt     = code{"CORRUPT", http.StatusInternalServerError}
+	codeTimeout     = code{"TIMEOUT", http.StatusGatewayTimeout}
+	codeInternal    = code{"INTERNAL", http.StatusInternalServerError}
+)
+
+// codeOf returns the row of the table that err belongs to.
+func codeOf(err error) code {
+	as := func(target any) bool { return errors.As(err, target) }
+	switch {
+	case as(new(*daybook.InvalidError)):
+		return codeInvalid
+	case as(new(*daybook.LimitError)):
+		return codeLimit
+	case as(new(*daybook.ConflictError)):
+		return codeConflict
+	case as(new(*daybook.ConditionError)):
+		return codeCondition
+	case as(new(*daybook.ClaimError)):
+		return codeClaim
+	case as(new(*daybook.ReferenceError)):
+		return codeReference
+	case as(new(*daybook.ReusedIDError)):
+		return codeReused
+	case as(new(*daybook.UnsupportedError)):
+		return codeUnsupported
+	case as(new(*daybook.CorruptError)):
+		return codeCorrupt
+	case errors.Is(err, daybook.ErrReadOnly):
+		return codeReadOnly
+	case errors.Is(err, daybook.ErrClosed):
+		return codeClosed
+	case errors.Is(err, daybook.ErrRefused):
+		return codeRefused
+	case errors.Is(err, context.DeadlineExceeded):
+		return codeTimeout
+	default:
+		return codeInternal
+	}
+}
+
+// Status returns the HTTP status and the error code that answer err.
+func Status(err error) (int, string) {
+	c := codeOf(err)
+	return c.status, c.name
+}
+
+// AppendError appends the JSON of an error: "error", "message" and what else
+// the error knows. What an internal error says stays inside; message tells
+// people where to look.
+func AppendError(out []byte, err error) []byte {
+	c := codeOf(err)
+	w := &writer{out: out}
+	w.out = append(w.out, '{')
+	w.text("error", c.name)
+	if c == codeInternal {
+		w.text("message", "the server could not do it, its log says why; the outcome of an append is unknown: send it again with the same append_id")
+	} else {
+		w.text("message", valid(err.Error()))
+	}
+	w.facts(err)
+	w.close('}')
+	return w.out
+}
+
+// facts writes the fields of a typed error into the open object.
+func (w *writer) facts(err error) {
+	var (
+		wrong     *daybook.InvalidError
+		limit     *daybook.LimitError
+		conflict  *daybook.ConflictError
+		condition *daybook.ConditionError
+		claim     *daybook.ClaimError
+		reference *daybook.ReferenceError
+		reused    *daybook.ReusedIDError
+		missing   *daybook.UnsupportedError
+		corrupt   *daybook.CorruptError
+	)
+	switch {
+	case errors.As(err, &wrong):
+		w.text("field", valid(wrong.Field))
+		w.text("value", valid(wrong.Value))
+		w.text("reason", valid(wrong.Reason))
+	case errors.As(err, &limit):
+		w.text("field", valid(limit.Field))
+		w.number("value", limit.Value)
+		w.number("limit", limit.Limit)
+		w.text("unit", limit.Unit)
+	case errors.As(err, &conflict):
+		w.conflict(conflict)
+	case errors.As(err, &condition):
+		w.key("condition")
+		w.condition(&condition.Condition)
+		w.number("found", int64(condition.Found))
+		list(w, "records", condition.Records, appendObject)
+		w.boolean("incomplete", condition.Incomplete)
+	case errors.As(err, &claim):
+		w.stream(claim.Stream)
+		w.key("claim")
+		w.claim(claim.Claim)
+		w.key("holder")
+		w.object(claim.Holder)
+	case errors.As(err, &reference):
+		w.stream(reference.Stream)
+		w.key("reference")
+		w.object(reference.Reference)
+	case errors.As(err, &reused):
+		w.text("append_id", reused.ID.String())
+	case errors.As(err, &missing):
+		w.text("driver", missing.Driver)
+		w.text("feature", missing.Feature)
+	case errors.As(err, &corrupt):
+		w.text("file", valid(corrupt.File))
+		w.number("offset", corrupt.Offset)
+		w.number("position", int64(corrupt.Position))
+		w.text("reason", valid(corrupt.Reason))
+	}
+}
+
+// conflict writes the facts of a conflict: what was expected, what was found,
+// and the records of the changesets that were missed.
+func (w *writer) conflict(e *daybook.ConflictError) {
+	w.stream(e.Stream)
+	w.key("expect")
+	w.expect(e.Expect)
+	w.key("found")
+	w.open('{')
+	w.place(e.Found)
+	w.close('}')
+	w.boolean("ahead", e.Ahead())
+	var records []daybook.Record
+	for _, changeset := range e.Missed {
+		records = append(records, changeset.Records...)
+	}
+	list(w, "missed", records, appendObject)
+	w.boolean("incomplete", e.Incomplete)
+}
+
+// object writes a stream id as an object.
+func (w *writer) object(id daybook.StreamID) {
+	w.open('{')
+	w.stream(id)
+	w.close('}')
+}
+
+// wrong is the body of an error as JSON brings it.
+type wrong struct {
+	Error      string           `json:"error"`
+	Message    string           `json:"message"`
+	Field      string           `json:"field"`
+	Value      json.RawMessage  `json:"value"`
+	Reason     string           `json:"reason"`
+	Limit      int64            `json:"limit"`
+	Unit       string           `json:"unit"`
+	Expect     Expect           `json:"expect"`
+	Found      json.RawMessage  `json:"found"`
+	Missed     []Record         `json:"missed"`
+	Incomplete bool             `json:"incomplete"`
+	Ahead      bool             `json:"ahead"`
+	Condition  Condition        `json:"condition"`
+	Records    []Record         `json:"records"`
+	Claim      Claim            `json:"claim"`
+	Holder     StreamID         `json:"holder"`
+	Reference  StreamID         `json:"reference"`
+	AppendID   daybook.ID       `json:"append_id"`
+	Driver     string           `json:"driver"`
+	Feature    string           `json:"feature"`
+	File       string           `json:"file"`
+	Offset     int64            `json:"offset"`
+	Position   daybook.Position `json:"position"`
+	StreamID
+}
+
+// DecodeError returns the error that the body of a reply stands for: the typed
+// one where it names one, else one that tells status and message.
+func DecodeError(status int, body []byte) error {
+	var e wrong
+	if err := json.Unmarshal(body, &e); err != nil || e.Error == "" {
+		return fmt.Errorf("the server answered %d %s", status, http.StatusText(status))
+	}
+	switch e.Error {
+	case codeInvalid.name:
+		return &daybook.InvalidError{Field: e.Field, Value: plain(e.Value), Reason: e.Reason}
+	case codeLimit.name:
+		var value int64
+		_ = json.Unmarshal(e.Value, &value) // a value that is no number leaves 0
+		return &daybook.LimitError{Field: e.Field, Value: value, Limit: e.Limit, Unit: e.Unit}
+	case codeConflict.name:
+		return e.conflict()
+	case codeCondition.name:
+		return e.condition()
+	case codeClaim.name:
+		return &daybook.ClaimError{Stream: e.StreamID.ID(), Claim: e.Claim.Claim(), Holder: e.Holder.ID()}
+	case codeReference.name:
+		return &daybook.ReferenceError{Stream: e.StreamID.ID(), Reference: e.Reference.ID()}
+	case codeReused.name:
+		return &daybook.ReusedIDError{ID: e.AppendID}
+	case codeUnsupported.name:
+		return &daybook.UnsupportedError{Driver: e.Driver, Feature: e.Feature}
+	case codeReadOnly.name:
+		return fmt.Errorf("the server: %w", daybook.ErrReadOnly)
+	case codeRefused.name, codeClosed.name:
+		return fmt.Errorf("the server: %s: %w", e.Message, daybook.ErrRefused)
+	case codeCorrupt.name:
+		return &daybook.CorruptError{File: e.File, Offset: e.Offset, Position: e.Position, Reason: e.Reason}
+	}
+	return fmt.Errorf("the server answered %d %s: %s", status, e.Error, e.Message)
+}
+
+func (e *wrong) conflict() error {
+	var found head
+	if err := json.Unmarshal(e.Found, &found); err != nil {
+		return fmt.Errorf("a conflict that cannot be read: %w", err)
+	}
+	conflict := &daybook.ConflictError{Stream: e.StreamID.ID(), Expect: e.Expect.Expect, Found: found.head(), Incomplete: e.Incomplete}
+	records, err := decodeRecords(e.Missed)
+	if err != nil {
+		return err
+	}
+	sequence := func(yield func(daybook.Record, error) bool) {
+		for _, r := range records {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+	for changeset := range daybook.Changesets(sequence) {
+		conflict.Missed = append(conflict.Missed, changeset)
+	}
+	return conflict
+}
+
+func (e *wrong) condition() error {
+	records, err := decodeRecords(e.Records)
+	if err != nil {
+		return err
+	}
+	var found daybook.Position
+	if err := json.Unmarshal(e.Found, &found); err != nil {
+		return fmt.Errorf("a failed condition that cannot be read: %w", err)
+	}
+	return &daybook.ConditionError{
+		Condition: daybook.Condition{Query: e.Condition.Query.Query(), After: e.Condition.After},
+		Found:     found, Records: records, Incomplete: e.Incomplete,
+	}
+}
+
+func decodeRecords(lines []Record) ([]daybook.Record, error) {
+	var records []daybook.Record
+	for i := range lines {
+		record, err := lines[i].Record()
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, record)
+	}
+	return records, nil
+}
+
+// plain returns the text of a JSON value: a string without its quotes.
+func plain(raw json.RawMessage) string {
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}

@@ -1,0 +1,307 @@
+// Package wire holds the JSON shapes of records, appends, receipts and errors,
+// and the query parameters of reads: what the HTTP interface, its client and
+// the export files have in common.
+//
+// The shapes are drawn in docs/http.md. Data and metadata travel so that they
+// come back byte for byte:
+//
+//  1. JSON on one line stands as it is in "data".
+//  2. JSON with line breaks stands without its insignificant white space in
+//     "data", and exactly, as a string, in "data_text".
+//  3. Other text stands in "data_text", other bytes in "data_base64".
+//  4. Empty data is left out.
+//
+// Whoever reads takes "data_base64" if it is there, else "data_text", else
+// "data".
+package wire
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/daybook-go/daybook"
+)
+
+// TimeLayout writes times with the microseconds that a store keeps.
+const TimeLayout = "2006-01-02T15:04:05.999999Z07:00"
+
+// writer builds one JSON value by appending to a buffer, so that raw JSON is
+// put in untouched.
+type writer struct{ out []byte }
+
+func (w *writer) open(bracket byte)  { w.comma(); w.out = append(w.out, bracket) }
+func (w *writer) close(bracket byte) { w.out = append(w.out, bracket) }
+
+// comma puts a comma where a value or key follows another.
+func (w *writer) comma() {
+	if len(w.out) == 0 {
+		return
+	}
+	switch w.out[len(w.out)-1] {
+	case '{', '[', ':', ',':
+	default:
+		w.out = append(w.out, ',')
+	}
+}
+
+func (w *writer) key(name string) {
+	w.comma()
+	w.out = append(w.out, '"')
+	w.out = append(w.out, name...)
+	w.out = append(w.out, '"', ':')
+}
+
+func (w *writer) raw(name string, value []byte) {
+	w.key(name)
+	w.out = append(w.out, value...)
+}
+
+func (w *writer) text(name, value string) {
+	w.key(name)
+	w.out = AppendString(w.out, value)
+}
+
+// optional is text for a field that is left out when it is empty.
+func (w *writer) optional(name, value string) {
+	if value != "" {
+		w.text(name, value)
+	}
+}
+
+func (w *writer) number(name string, value int64) {
+	w.key(name)
+	w.out = strconv.AppendInt(w.out, value, 10)
+}
+
+func (w *writer) boolean(name string, value bool) {
+	w.key(name)
+	w.out = strconv.AppendBool(w.out, value)
+}
+
+func (w *writer) time(name string, value time.Time) {
+	w.key(name)
+	w.out = append(w.out, '"')
+	w.out = value.UTC().AppendFormat(w.out, TimeLayout)
+	w.out = append(w.out, '"')
+}
+
+// list writes an array of the values; each is written by item.
+func list[T any](w *writer, name string, values []T, item func(w *writer, value *T)) {
+	w.key(name)
+	w.open('[')
+	for i := range values {
+		w.comma()
+		item(w, &values[i])
+	}
+	w.close(']')
+}
+
+// content writes bytes as the rules of the package say, under the name and its
+// "_text" and "_base64" forms.
+func (w *writer) content(name, contentType string, data []byte) {
+	if len(data) == 0 {
+		return
+	}
+	valid := utf8.Valid(data)
+	if valid && IsJSON(contentType) && json.Valid(data) {
+		if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 {
+			w.raw(name, data)
+			return
+		}
+		var compact bytes.Buffer
+		if json.Compact(&compact, data) == nil {
+			w.raw(name, compact.Bytes())
+		}
+	}
+	if valid {
+		w.text(name+"_text", string(data))
+		return
+	}
+	w.key(name + "_base64")
+	w.out = append(w.out, '"')
+	w.out = base64.StdEncoding.AppendEncode(w.out, data)
+	w.out = append(w.out, '"')
+}
+
+// content is what the writer's content reads back.
+func content(field string, value json.RawMessage, text *Text, encoded *string) ([]byte, error) {
+	switch {
+	case text != nil && encoded != nil:
+		return nil, invalid(field, "given twice", "give "+field+"_text or "+field+"_base64, not both")
+	case encoded != nil:
+		data, err := base64.StdEncoding.DecodeString(*encoded)
+		if err != nil {
+			return nil, invalid(field+"_base64", shorten(*encoded), "must be base64: "+err.Error())
+		}
+		return data, nil
+	case text != nil:
+		return []byte(*text), nil
+	default:
+		return value, nil
+	}
+}
+
+// IsJSON reports whether a content type says that the data is JSON.
+func IsJSON(contentType string) bool {
+	if contentType == "" || contentType == daybook.ContentTypeJSON {
+		return true
+	}
+	media, _, err := mime.ParseMediaType(contentType)
+	return err == nil && (media == daybook.ContentTypeJSON || strings.HasSuffix(media, "+json"))
+}
+
+// AppendString appends text as a JSON string, which must be valid UTF-8.
+func AppendString(out []byte, text string) []byte {
+	const hex = "0123456789abcdef"
+	out = append(out, '"')
+	from := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		out = append(out, text[from:i]...)
+		switch c {
+		case '"', '\\':
+			out = append(out, '\\', c)
+		case '\n':
+			out = append(out, '\\', 'n')
+		case '\r':
+			out = append(out, '\\', 'r')
+		case '\t':
+			out = append(out, '\\', 't')
+		default:
+			out = append(out, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		}
+		from = i + 1
+	}
+	out = append(out, text[from:]...)
+	return append(out, '"')
+}
+
+// Text is a string of a JSON document. Unlike a plain string it refuses what
+// the decoder would silently change: half of a surrogate pair.
+type Text string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (t *Text) UnmarshalJSON(raw []byte) error {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return err
+	}
+	if strings.ContainsRune(text, utf8.RuneError) && halfSurrogate(raw) {
+		return &daybook.InvalidError{Field: "text", Value: shorten(string(raw)), Reason: "must not hold half of a surrogate pair"}
+	}
+	*t = Text(text)
+	return nil
+}
+
+// halfSurrogate reports whether a JSON string has an escaped surrogate without
+// its other half.
+func halfSurrogate(raw []byte) bool {
+	unit := func(i int) (uint64, bool) {
+		if i+6 > len(raw) || raw[i] != '\\' || raw[i+1] != 'u' {
+			return 0, false
+		}
+		v, err := strconv.ParseUint(string(raw[i+2:i+6]), 16, 16)
+		return v, err == nil
+	}
+	for i := 0; i < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		v, ok := unit(i)
+		switch {
+		case !ok:
+			i++ // another escape: skip what it escapes
+		case v >= 0xD800 && v < 0xDC00:
+			low, ok := unit(i + 6)
+			if !ok || low < 0xDC00 || low > 0xDFFF {
+				return true
+			}
+			i += 11
+		case v >= 0xDC00 && v <= 0xDFFF:
+			return true
+		default:
+			i += 5
+		}
+	}
+	return false
+}
+
+// Decode reads one JSON document that fills the whole of data, and refuses
+// what it does not know. Its errors match daybook.ErrInvalid and say where.
+func Decode(data []byte, into any) error {
+	if !utf8.Valid(data) {
+		return invalid("body", "bytes", "must be valid UTF-8")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(into); err != nil {
+		return decodeError(err, decoder.InputOffset())
+	}
+	if rest := bytes.TrimSpace(data[decoder.InputOffset():]); len(rest) > 0 {
+		return invalid("body", shorten(string(rest)), "nothing may follow the JSON document")
+	}
+	return nil
+}
+
+// decodeError says in our words what encoding/json found wrong.
+func decodeError(err error, offset int64) error {
+	switch e := err.(type) {
+	case *daybook.InvalidError:
+		return e
+	case *json.UnmarshalTypeError:
+		field := e.Field
+		if field == "" {
+			field = "body"
+		}
+		return invalid(field, "a JSON "+e.Value, "must be "+kindName(e))
+	}
+	reason := strings.TrimPrefix(err.Error(), "json: ")
+	if reason == "EOF" || reason == "unexpected EOF" {
+		reason = "ends too early"
+	}
+	return invalid("body", fmt.Sprintf("JSON at byte %d", offset), reason)
+}
+
+// kindName says which kind of JSON value a Go type stands for.
+func kindName(e *json.UnmarshalTypeError) string {
+	switch kind := e.Type.Kind().String(); {
+	case kind == "struct" || kind == "map":
+		return "an object"
+	case kind == "slice" || kind == "array":
+		return "an array"
+	case kind == "string":
+		return "a string"
+	case kind == "bool":
+		return "true or false"
+	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
+		return "a whole number that fits 64 bits"
+	default:
+		return "a " + kind
+	}
+}
+
+func invalid(field, value, reason string) error {
+	return &daybook.InvalidError{Field: field, Value: value, Reason: reason}
+}
+
+// shorten cuts a long value for an error.
+func shorten(text string) string {
+	const longest = 80
+	if len(text) <= longest {
+		return text
+	}
+	return strings.ToValidUTF8(text[:longest], "") + fmt.Sprintf(" and %d bytes more", len(text)-longest)
+}
+
+// valid returns text as JSON can carry it.
+func valid(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
