@@ -1,0 +1,31 @@
+# `make run` starts a store on local files behind HTTP; `make test` runs every
+# test. Nothing but Go has to be there.
+
+.PHONY: run test bench lint fuzz build
+
+build:
+	go build -o bin/daybook ./cmd/daybook
+
+run: build
+	./bin/daybook serve
+
+test:
+	./scripts/test
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./storage/...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go -C tools build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+	./bin/staticcheck ./...
+
+# Each fuzz test for a minute; FUZZTIME=1h for longer.
+FUZZTIME ?= 1m
+fuzz:
+	@for target in $$(grep -rhoE '^func Fuzz[A-Za-z]+' --include='*_test.go' . | cut -c6- | sort -u); do \
+		package=$$(dirname $$(grep -rl "func $$target(" --include='*_test.go' . | head -n 1)); \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	done
