@@ -17,9 +17,10 @@ func NewID() ID { return uuid.Must(uuid.NewV7()) }
 
 // IDOf returns the id that text stands for: the UUID itself where text is one,
 // else a UUID of version 5 derived from it. It lets a command's own key serve
-// as the id of its append; the same text always gives the same id.
+// as the id of its append; the same text always gives the same id, never the
+// zero one.
 func IDOf(text string) ID {
-	if id, err := uuid.Parse(text); err == nil {
+	if id, err := uuid.Parse(text); err == nil && id != (ID{}) {
 		return id
 	}
 	return uuid.NewSHA1(idSpace, []byte(text))
