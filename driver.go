@@ -25,6 +25,8 @@ type Driver interface {
 	// with Found), the Condition (*ConditionError with Found), References
 	// (*ReferenceError), Releases and Claims (*ClaimError).
 	//
+	// The records get rising positions in the order of a.Changesets.
+	//
 	// When it returns nil the records are durable at least as a.Durability
 	// asks, can be read, and never change. When it fails with an error that
 	// matches ErrRefused there is no trace of them. After any other error
@@ -49,14 +51,17 @@ type Driver interface {
 }
 
 // Below are the things that a driver may offer besides. Store has a verb for
-// each that falls back, or answers *UnsupportedError.
+// each that falls back, or answers *UnsupportedError. A driver that stands for
+// another one may have a method and not know beforehand whether it can answer:
+// if it answers *UnsupportedError, that is the same as not having the method.
 
 // HeadReader tells where a stream ends without reading its records.
 type HeadReader interface {
 	Head(ctx context.Context, id StreamID) (Head, error)
 }
 
-// EndReader tells the position of the last record of the log.
+// EndReader tells the position of the last record of the log. To tell a
+// position is to yield it: no record ever appears at or below it.
 type EndReader interface {
 	End(ctx context.Context) (Position, error)
 }

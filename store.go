@@ -2,6 +2,7 @@ package daybook
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 )
@@ -69,7 +70,9 @@ func (s *Store) Head(ctx context.Context, id StreamID) (Head, error) {
 		return Head{}, err
 	}
 	if driver, ok := s.driver.(HeadReader); ok {
-		return driver.Head(ctx, id)
+		if head, err := driver.Head(ctx, id); !errors.Is(err, ErrUnsupported) {
+			return head, err
+		}
 	}
 	last, err := first(s.driver.ReadStream(ctx, id, StreamRead{Backwards: true, Limit: 1}))
 	if err != nil || last == nil {
@@ -88,7 +91,9 @@ func (s *Store) Head(ctx context.Context, id StreamID) (Head, error) {
 // End returns the position of the last record of the log; 0 if it is empty.
 func (s *Store) End(ctx context.Context) (Position, error) {
 	if driver, ok := s.driver.(EndReader); ok {
-		return driver.End(ctx)
+		if end, err := driver.End(ctx); !errors.Is(err, ErrUnsupported) {
+			return end, err
+		}
 	}
 	last, err := first(s.driver.ReadLog(ctx, LogRead{Backwards: true, Limit: 1}))
 	if err != nil || last == nil {
@@ -101,7 +106,9 @@ func (s *Store) End(ctx context.Context) (Position, error) {
 // of ctx when that ends first. It may return nil early: read to see.
 func (s *Store) Wait(ctx context.Context, after Position) error {
 	if driver, ok := s.driver.(Waiter); ok {
-		return driver.Wait(ctx, after)
+		if err := driver.Wait(ctx, after); !errors.Is(err, ErrUnsupported) {
+			return err
+		}
 	}
 	ticker := time.NewTicker(s.options.PollInterval)
 	defer ticker.Stop()

@@ -108,11 +108,19 @@ func ExpectChangeset(n ChangesetNumber) Expect {
 }
 
 // Version returns the version that e demands, if it demands one.
-func (e Expect) Version() (Version, bool) { return Version(e.at), e.kind == expectVersion }
+func (e Expect) Version() (Version, bool) {
+	if e.kind != expectVersion {
+		return 0, false
+	}
+	return Version(e.at), true
+}
 
 // Changeset returns the changeset number that e demands, if it demands one.
 func (e Expect) Changeset() (ChangesetNumber, bool) {
-	return ChangesetNumber(e.at), e.kind == expectChangeset
+	if e.kind != expectChangeset {
+		return 0, false
+	}
+	return ChangesetNumber(e.at), true
 }
 
 // Any reports whether e puts no condition on the stream.

@@ -18,6 +18,22 @@ func (d *Driver) Import(_ context.Context, changesets []daybook.RecordedChangese
 	if err := d.checkImport(changesets); err != nil {
 		return err
 	}
+	for len(changesets) > 0 {
+		n := 1 // of the changesets of one append
+		for n < len(changesets) && changesets[n].AppendID == changesets[0].AppendID {
+			n++
+		}
+		d.importAppend(changesets[:n])
+		changesets = changesets[n:]
+	}
+	close(d.grown)
+	d.grown = make(chan struct{})
+	return nil
+}
+
+// importAppend adds the changesets of one append.
+func (d *Driver) importAppend(changesets []daybook.RecordedChangeset) {
+	var settled []daybook.Changeset
 	for i := range changesets {
 		c := &changesets[i]
 		header := c.ChangesetHeader
@@ -35,11 +51,9 @@ func (d *Driver) Import(_ context.Context, changesets []daybook.RecordedChangese
 		receipt.AppendID, receipt.RecordedAt, receipt.Durability = c.AppendID, c.RecordedAt, daybook.DurabilityMemory
 		receipt.Changesets = append(receipt.Changesets, added)
 		d.appends[c.AppendID] = receipt
-		d.settle([]daybook.Changeset{{Stream: c.Stream, Claims: c.Claims, Releases: c.Releases}})
+		settled = append(settled, daybook.Changeset{Stream: c.Stream, Claims: c.Claims, Releases: c.Releases})
 	}
-	close(d.grown)
-	d.grown = make(chan struct{})
-	return nil
+	d.settle(settled)
 }
 
 // checkImport returns why the changesets cannot follow the end of the log.
