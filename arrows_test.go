@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"storage/memory":      {"."},
 	"storage/disk":        {".", "internal/durable", "github.com/google/uuid", "golang.org/x/sys"},
 	"storage/remote":      {".", "internal/wire", "github.com/google/uuid"},
-	"storage/storagetest": {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid"},
+	"storage/storagetest": {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"cmd/*":               {"*"},
 	"examples/*":          {"*"},
 }
