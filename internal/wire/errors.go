@@ -25,6 +25,7 @@ var (
 	codeCondition   = code{"CONDITION_FAILED", http.StatusConflict}
 	codeClaim       = code{"CLAIM_HELD", http.StatusConflict}
 	codeReference   = code{"REFERENCE_MISSING", http.StatusConflict}
+	codeNotFound    = code{"STREAM_NOT_FOUND", http.StatusNotFound}
 	codeReused      = code{"APPEND_ID_REUSED", http.StatusUnprocessableEntity}
 	codeUnsupported = code{"NOT_SUPPORTED", http.StatusNotImplemented}
 	codeReadOnly    = code{"READ_ONLY", http.StatusForbidden}
@@ -34,6 +35,13 @@ var (
 	codeTimeout     = code{"TIMEOUT", http.StatusGatewayTimeout}
 	codeInternal    = code{"INTERNAL", http.StatusInternalServerError}
 )
+
+// StreamNotFoundError says that a stream that was to be read has no records.
+type StreamNotFoundError struct{ Stream daybook.StreamID }
+
+func (e *StreamNotFoundError) Error() string {
+	return fmt.Sprintf("stream(%s) was not found", e.Stream)
+}
 
 // codeOf returns the row of the table that err belongs to.
 func codeOf(err error) code {
@@ -51,6 +59,8 @@ func codeOf(err error) code {
 		return codeClaim
 	case as(new(*daybook.ReferenceError)):
 		return codeReference
+	case as(new(*StreamNotFoundError)):
+		return codeNotFound
 	case as(new(*daybook.ReusedIDError)):
 		return codeReused
 	case as(new(*daybook.UnsupportedError)):
@@ -80,6 +90,16 @@ func Status(err error) (int, string) {
 // the error knows. What an internal error says stays inside; message tells
 // people where to look.
 func AppendError(out []byte, err error) []byte {
+	return appendError(out, err, daybook.StreamID{})
+}
+
+// AppendStreamError is AppendError for a request that names a stream: the
+// stream is told, whatever the error is.
+func AppendStreamError(out []byte, stream daybook.StreamID, err error) []byte {
+	return appendError(out, err, stream)
+}
+
+func appendError(out []byte, err error, stream daybook.StreamID) []byte {
 	c := codeOf(err)
 	w := &writer{out: out}
 	w.out = append(w.out, '{')
@@ -89,13 +109,17 @@ func AppendError(out []byte, err error) []byte {
 	} else {
 		w.text("message", valid(err.Error()))
 	}
-	w.facts(err)
+	if toldStream := w.facts(err); !toldStream && stream.Name != "" {
+		w.text("stream_id", valid(stream.Name))
+		w.optional("partition", valid(stream.Partition))
+	}
 	w.close('}')
 	return w.out
 }
 
-// facts writes the fields of a typed error into the open object.
-func (w *writer) facts(err error) {
+// facts writes the fields of a typed error into the open object. It reports
+// whether a stream is among them.
+func (w *writer) facts(err error) bool {
 	var (
 		wrong     *daybook.InvalidError
 		limit     *daybook.LimitError
@@ -104,6 +128,7 @@ func (w *writer) facts(err error) {
 		claim     *daybook.ClaimError
 		reference *daybook.ReferenceError
 		reused    *daybook.ReusedIDError
+		unknown   *StreamNotFoundError
 		missing   *daybook.UnsupportedError
 		corrupt   *daybook.CorruptError
 	)
@@ -119,6 +144,7 @@ func (w *writer) facts(err error) {
 		w.text("unit", limit.Unit)
 	case errors.As(err, &conflict):
 		w.conflict(conflict)
+		return true
 	case errors.As(err, &condition):
 		w.key("condition")
 		w.condition(&condition.Condition)
@@ -131,10 +157,15 @@ func (w *writer) facts(err error) {
 		w.claim(claim.Claim)
 		w.key("holder")
 		w.object(claim.Holder)
+		return true
 	case errors.As(err, &reference):
 		w.stream(reference.Stream)
 		w.key("reference")
 		w.object(reference.Reference)
+		return true
+	case errors.As(err, &unknown):
+		w.stream(unknown.Stream)
+		return true
 	case errors.As(err, &reused):
 		w.text("append_id", reused.ID.String())
 	case errors.As(err, &missing):
@@ -146,6 +177,7 @@ func (w *writer) facts(err error) {
 		w.number("position", int64(corrupt.Position))
 		w.text("reason", valid(corrupt.Reason))
 	}
+	return false
 }
 
 // conflict writes the facts of a conflict: what was expected, what was found,
@@ -224,6 +256,8 @@ func DecodeError(status int, body []byte) error {
 		return &daybook.ClaimError{Stream: e.StreamID.ID(), Claim: e.Claim.Claim(), Holder: e.Holder.ID()}
 	case codeReference.name:
 		return &daybook.ReferenceError{Stream: e.StreamID.ID(), Reference: e.Reference.ID()}
+	case codeNotFound.name:
+		return &StreamNotFoundError{Stream: e.StreamID.ID()}
 	case codeReused.name:
 		return &daybook.ReusedIDError{ID: e.AppendID}
 	case codeUnsupported.name:

@@ -60,3 +60,27 @@ type Stats struct {
 	LastOrdinal   daybook.Ordinal         `json:"last_ordinal"`
 	Bytes         int64                   `json:"bytes"`
 }
+
+// AppendHolder appends the JSON that tells whether a claim is held, and by
+// which stream.
+func AppendHolder(out []byte, holder daybook.StreamID, held bool) []byte {
+	w := &writer{out: out}
+	w.out = append(w.out, '{')
+	w.boolean("held", held)
+	if held {
+		w.key("holder")
+		w.object(holder)
+	}
+	w.close('}')
+	return w.out
+}
+
+// DecodeHolder reads what AppendHolder writes.
+func DecodeHolder(body []byte) (holder daybook.StreamID, held bool, err error) {
+	var h struct {
+		Held   bool     `json:"held"`
+		Holder StreamID `json:"holder"`
+	}
+	err = Decode(body, &h)
+	return h.Holder.ID(), h.Held, err
+}

@@ -75,6 +75,30 @@ func ParseStreamList(values url.Values) (daybook.StreamList, error) {
 	return list, p.err
 }
 
+// WaitParams returns the query parameters that ask for the position of the
+// last record, as soon as it lies above after or the time to wait has passed.
+func WaitParams(after daybook.Position, wait time.Duration) url.Values {
+	p := params{}
+	p.number("after", int64(after))
+	if wait > 0 {
+		p.text("wait", wait.String())
+	}
+	return url.Values(p)
+}
+
+// ParseWait reads what WaitParams writes.
+func ParseWait(values url.Values) (after daybook.Position, wait time.Duration, err error) {
+	p := parser{values: values}
+	after = daybook.Position(p.number("after"))
+	if value := values.Get("wait"); value != "" {
+		var bad error
+		if wait, bad = time.ParseDuration(value); bad != nil || wait < 0 {
+			p.fail("wait", value, "must be a time to wait like 30s, 0 or more")
+		}
+	}
+	return after, wait, p.err
+}
+
 // params builds query parameters; what is zero is left out.
 type params url.Values
 

@@ -6,9 +6,11 @@
 // come back byte for byte:
 //
 //  1. JSON on one line stands as it is in "data".
-//  2. JSON with line breaks stands without its insignificant white space in
-//     "data", and exactly, as a string, in "data_text".
-//  3. Other text stands in "data_text", other bytes in "data_base64".
+//  2. JSON with line breaks, or with white space around it, stands without its
+//     insignificant white space in "data", and exactly, as a string, in
+//     "data_text".
+//  3. Other text stands in "data_text", other bytes in "data_base64". So does
+//     JSON nested deeper than MaxInlineDepth, which few readers could read.
 //  4. Empty data is left out.
 //
 // Whoever reads takes "data_base64" if it is there, else "data_text", else
@@ -110,8 +112,8 @@ func (w *writer) content(name, contentType string, data []byte) {
 		return
 	}
 	valid := utf8.Valid(data)
-	if valid && IsJSON(contentType) && json.Valid(data) {
-		if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 {
+	if valid && IsJSON(contentType) && json.Valid(data) && Depth(data) <= MaxInlineDepth {
+		if bytes.IndexByte(data, '\n') < 0 && bytes.IndexByte(data, '\r') < 0 && len(bytes.TrimSpace(data)) == len(data) {
 			w.raw(name, data)
 			return
 		}
@@ -146,6 +148,33 @@ func content(field string, value json.RawMessage, text *Text, encoded *string) (
 	default:
 		return value, nil
 	}
+}
+
+// MaxInlineDepth is how deep JSON may be nested to stand in a document as it
+// is.
+const MaxInlineDepth = 1000
+
+// Depth returns how deep the arrays and objects of valid JSON are nested.
+func Depth(data []byte) int {
+	if opened := bytes.Count(data, []byte{'['}) + bytes.Count(data, []byte{'{'}); opened <= 1 {
+		return opened
+	}
+	deepest, depth, quoted := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '[' || c == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // IsJSON reports whether a content type says that the data is JSON.

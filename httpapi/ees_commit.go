@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
+)
+
+// commit adds a changeset to a stream, as the Elastic Event Store does.
+func (h *Handler) commit(x *exchange) error {
+	stream := x.streamID()
+	if err := stream.Validate(); err != nil {
+		return err
+	}
+	expected, err := x.expectation()
+	if err != nil {
+		return err
+	}
+	body, err := h.readBody(x)
+	if err != nil {
+		return err
+	}
+	changeset, err := decodeCommit(body)
+	if err != nil {
+		return err
+	}
+	changeset.Stream, changeset.Expect = stream, expected.expect
+	a := daybook.Append{Changesets: []daybook.Changeset{changeset}}
+	if key := x.request.Header.Get("Idempotency-Key"); key != "" {
+		a.ID = daybook.IDOf(key)
+	}
+	receipt, err := h.store.AppendAll(x.context(), a)
+	var conflict *daybook.ConflictError
+	switch {
+	case errors.As(err, &conflict) && conflict.Ahead():
+		newest := int64(conflict.Found.Changeset)
+		if expected.kind == "event" {
+			newest = int64(conflict.Found.Version)
+		}
+		return refuse(codeExpectedChangeset, `the expected %s(%s) does not exist: the newest of stream "%s" is %d`, expected.kind, expected.text, stream.Name, newest)
+	case errors.As(err, &conflict):
+		return h.missed(x, expected, conflict)
+	case err != nil:
+		return err
+	}
+	replayed(x, receipt)
+	p := &pretty{x: x}
+	p.open('{')
+	p.stream(stream)
+	p.number("changeset_id", int64(receipt.Changesets[0].Number))
+	p.close('}')
+	return nil
+}
+
+// replayed marks the reply to an append that had been stored before.
+func replayed(x *exchange, receipt daybook.Receipt) {
+	if receipt.Repeated {
+		x.writer.Header().Set("Idempotency-Replayed", "true")
+	}
+}
+
+// missed answers a conflict with every changeset behind the one that was
+// expected.
+func (h *Handler) missed(x *exchange, expected expectation, conflict *daybook.ConflictError) error {
+	x.status = http.StatusConflict
+	p := &pretty{x: x}
+	p.open('{')
+	p.stream(conflict.Stream)
+	p.text("error", "OPTIMISTIC_CONCURRENCY_EXCEPTION")
+	p.text("message", fmt.Sprintf(`stream "%s" has moved on: the expected last %s (%s) is not its last any more`, conflict.Stream.Name, expected.kind, expected.text))
+	p.key("forthcoming_changesets")
+	p.open('[')
+	next := daybook.Version(1)
+	for i := range conflict.Missed {
+		if err := p.changeset(&conflict.Missed[i]); err != nil {
+			return err
+		}
+		next = conflict.Missed[i].Last() + 1
+	}
+	if conflict.Incomplete {
+		if err := h.restMissed(x, p, next, conflict); err != nil {
+			return err
+		}
+	}
+	p.close(']')
+	p.close('}')
+	return nil
+}
+
+// restMissed writes the missed changesets that the conflict does not hold,
+// from next on.
+func (h *Handler) restMissed(x *exchange, p *pretty, next daybook.Version, conflict *daybook.ConflictError) error {
+	number, _ := conflict.Expect.Changeset()
+	version, _ := conflict.Expect.Version()
+	read := daybook.StreamRead{From: next, To: conflict.Found.Version}
+	for changeset, err := range daybook.Changesets(h.store.ReadStream(x.context(), conflict.Stream, read)) {
+		if err != nil {
+			return err
+		}
+		if changeset.Number <= number || changeset.Last() <= version {
+			continue
+		}
+		if err := p.changeset(&changeset); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changeset writes a changeset of a stream into the open list.
+func (p *pretty) changeset(c *daybook.RecordedChangeset) error {
+	p.line()
+	p.open('{')
+	p.number("changeset_id", int64(c.Number))
+	p.events(c.Records)
+	p.metadata(c.Metadata)
+	p.close('}')
+	return p.x.room()
+}
+
+// decodeCommit reads the body of a commit: an object with "events", a list of
+// any JSON values, and "metadata", any JSON value. Other keys are ignored.
+func decodeCommit(body []byte) (daybook.Changeset, error) {
+	if len(body) == 0 {
+		return daybook.Changeset{}, refuse(codeBody, `the body is missing: it must be a JSON object with "events"`)
+	}
+	if !utf8.Valid(body) {
+		return daybook.Changeset{}, refuse(codeBody, "the body must be valid UTF-8")
+	}
+	var members map[string]json.RawMessage
+	err := json.Unmarshal(body, &members)
+	if wrongKind := new(json.UnmarshalTypeError); errors.As(err, &wrongKind) || err == nil && members == nil {
+		return daybook.Changeset{}, refuse(codeBody, `the body must be a JSON object with "events"`)
+	}
+	if err != nil {
+		return daybook.Changeset{}, refuse(codeBody, "the body must be JSON: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	events, given := members["events"]
+	if !given {
+		return daybook.Changeset{}, refuse(codeEvents, `"events" is missing: it must be a list of at least one event`)
+	}
+	var values []json.RawMessage
+	if json.Unmarshal(events, &values) != nil || len(values) == 0 {
+		return daybook.Changeset{}, refuse(codeEvents, `"events" must be a list of at least one event`)
+	}
+	changeset := daybook.Changeset{Metadata: members["metadata"], Events: make([]daybook.Event, len(values))}
+	for i, value := range values {
+		changeset.Events[i] = daybook.Event{Type: eventType(value), Data: value}
+	}
+	return changeset, nil
+}
+
+// eventType returns the type of an event that has none of its own, which is
+// every event of the Elastic Event Store: the member "type" of its data where
+// that is a string that can be a type, else "event".
+func eventType(data []byte) string {
+	const none = "event"
+	if data[0] != '{' {
+		return none
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return none
+	}
+	var text wire.Text
+	given := members["type"]
+	if len(given) == 0 || given[0] != '"' || json.Unmarshal(given, &text) != nil {
+		return none
+	}
+	if text == "" || len(text) > daybook.MaxTypeLen || strings.IndexByte(string(text), 0) >= 0 {
+		return none
+	}
+	return string(text)
+}

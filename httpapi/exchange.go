@@ -1,0 +1,173 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/daybook-go/daybook"
+)
+
+// exchange is one request and the reply to it. The reply is gathered in out
+// and leaves in pieces; until the first one leaves, it can still become an
+// error.
+type exchange struct {
+	handler *Handler
+	request *http.Request
+	writer  http.ResponseWriter
+	control *http.ResponseController
+	id      string
+	start   time.Time
+
+	ees    bool       // the path is one of the Elastic Event Store's
+	stream string     // the stream that the path names
+	query  url.Values // its parameters
+
+	status    int
+	out       []byte // what has not left yet
+	committed bool   // status and headers have left
+	broken    error  // why the client cannot be written to
+	sent      int64  // bytes
+}
+
+// Bytes: a reply leaves when it has gathered fullPiece, in pieces of at most
+// largestPiece.
+const (
+	fullPiece    = 32 << 10
+	largestPiece = 64 << 10
+)
+
+func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{
+		handler: h, request: r, writer: w, control: http.NewResponseController(w), start: h.options.Now(), status: http.StatusOK,
+		id: h.prefix + "-" + strconv.FormatUint(h.requests.Add(1), 10),
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Request-Id", x.id)
+	x.extend()
+	return x
+}
+
+func (x *exchange) context() context.Context { return x.request.Context() }
+
+// streamID returns the stream that the path and the parameter partition name.
+func (x *exchange) streamID() daybook.StreamID {
+	return daybook.StreamID{Partition: x.query.Get("partition"), Name: x.stream}
+}
+
+// extend gives the client time to accept the next piece. It is real time,
+// since connections know no other.
+func (x *exchange) extend() {
+	_ = x.control.SetWriteDeadline(time.Now().Add(x.handler.options.WriteTimeout)) // a writer without deadlines waits for ever
+}
+
+// room lets the reply leave when enough of it has gathered.
+func (x *exchange) room() error {
+	if len(x.out) < fullPiece {
+		return x.broken
+	}
+	return x.send()
+}
+
+// send lets what has gathered leave.
+func (x *exchange) send() error {
+	if !x.committed {
+		x.committed = true
+		x.extend()
+		x.writer.WriteHeader(x.status)
+	}
+	out := x.out
+	for len(out) > 0 && x.broken == nil {
+		piece := out[:min(len(out), largestPiece)]
+		x.extend()
+		n, err := x.writer.Write(piece)
+		x.sent += int64(n)
+		x.broken = err
+		out = out[len(piece):]
+	}
+	if cap(x.out) > 4*largestPiece {
+		x.out = nil // one large record must not be kept for the rest of a long reply
+	}
+	x.out = x.out[:0]
+	return x.broken
+}
+
+// end sends the last of the reply. One that has not begun to leave is told
+// with its length.
+func (x *exchange) end() error {
+	if !x.committed {
+		x.writer.Header().Set("Content-Length", strconv.Itoa(len(x.out)))
+	}
+	return x.send()
+}
+
+// flush is send, past the buffers of the server.
+func (x *exchange) flush() error {
+	if err := x.send(); err != nil {
+		return err
+	}
+	x.extend()
+	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		x.broken = err
+	}
+	return x.broken
+}
+
+// finish ends the exchange: it answers for a panic and logs the request.
+func (x *exchange) finish() {
+	failure := recover()
+	log := x.handler.options.Logger
+	if failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+		log.Error("panic", "request", x.id, "method", x.request.Method, "path", x.request.URL.Path, "panic", failure, "stack", string(debug.Stack()))
+		if !x.committed {
+			x.reply(errors.New("panic"))
+			failure = nil
+		} else {
+			failure = http.ErrAbortHandler
+		}
+	}
+	if log.Enabled(x.context(), slog.LevelDebug) {
+		log.Debug("request", "request", x.id, "method", x.request.Method, "path", x.request.URL.Path, "status", x.status,
+			"bytes", x.sent, "took", x.handler.options.Now().Sub(x.start))
+	}
+	if failure != nil {
+		panic(failure)
+	}
+}
+
+// readAll reads the body; the memory that it takes follows what has arrived,
+// not what was announced.
+func (b *pacedBody) readAll() ([]byte, error) {
+	var buffer bytes.Buffer
+	if length := b.exchange.request.ContentLength; length > 0 {
+		buffer.Grow(int(min(length, 1<<20)) + bytes.MinRead)
+	}
+	_, err := buffer.ReadFrom(b)
+	return buffer.Bytes(), err
+}
+
+// bodyError says in our words why a body could not be read.
+func bodyError(err error, arrived int64) error {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return &daybook.LimitError{Field: "body", Value: tooLarge.Limit + 1, Limit: tooLarge.Limit, Unit: "bytes"}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &problem{status: http.StatusRequestTimeout, code: "REQUEST_TIMEOUT", message: "the body did not arrive in time; nothing was stored"}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &problem{status: http.StatusBadRequest, code: "INVALID_BODY", message: "the body ends too early, after " + strconv.FormatInt(arrived, 10) + " bytes; nothing was stored"}
+	default:
+		return &problem{status: http.StatusBadRequest, code: "INVALID_BODY", message: "the body cannot be read: " + err.Error() + "; nothing was stored"}
+	}
+}
