@@ -1,0 +1,218 @@
+package disk
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/daybook-go/daybook"
+)
+
+// The body of a frame is a prologue (what the records have in common) and one
+// piece for each record: its head (id, type, tags, context) and behind it its
+// data, each with its length in front, so that whoever selects records by type
+// and tags passes over the data without touching it.
+
+// What the head of a record holds besides its id, type and tags.
+const (
+	headContentType = 1 << iota // else JSON
+	headOccurredAt              // else when it was recorded
+	headWho
+	headCorrelation
+	headSource
+	headCommentary
+	headSchema
+	headMetadata
+	headCause
+	headKnown = 1<<iota - 1
+)
+
+// headFixed is the least size of a head: mask, id, length of the type and
+// number of tags.
+const headFixed = 2 + 16 + 1 + 1
+
+// appendBody adds the padded body of c to b. Positions are those of the
+// events if they are not consecutive, else nil.
+func appendBody(b []byte, c *daybook.Changeset, positions []daybook.Position) []byte {
+	start := len(b)
+	b = appendText(b, c.Stream.Partition)
+	b = appendText(b, c.Stream.Name)
+	b = appendText(b, c.Metadata)
+	b = appendClaims(b, c.Claims)
+	b = appendClaims(b, c.Releases)
+	b = binary.AppendUvarint(b, uint64(len(c.References)))
+	for _, reference := range c.References {
+		b = appendText(b, reference.Partition)
+		b = appendText(b, reference.Name)
+	}
+	for i := 1; i < len(positions); i++ {
+		b = binary.AppendUvarint(b, uint64(positions[i]-positions[i-1]))
+	}
+	b = putLengths(b, start, uint64(len(b)-start))
+	for i := range c.Events {
+		e := &c.Events[i]
+		head := len(b)
+		b = appendHead(b, e)
+		b = putLengths(b, head, uint64(len(b)-head), uint64(len(e.Data)))
+		b = append(b, e.Data...)
+	}
+	for (len(b)-start)%frameAlign != 0 {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// putLengths moves what b holds from at on to make room for lengths before it.
+func putLengths(b []byte, at int, lengths ...uint64) []byte {
+	var room [2 * binary.MaxVarintLen64]byte
+	written := room[:0]
+	for _, n := range lengths {
+		written = binary.AppendUvarint(written, n)
+	}
+	b = append(b, written...)
+	copy(b[at+len(written):], b[at:len(b)-len(written)])
+	copy(b[at:], written)
+	return b
+}
+
+func appendHead(b []byte, e *daybook.Event) []byte {
+	var mask uint16
+	at := len(b)
+	b = append(b, 0, 0)
+	b = append(b, e.ID[:]...)
+	b = appendText(b, e.Type)
+	b = binary.AppendUvarint(b, uint64(len(e.Tags)))
+	for _, tag := range e.Tags {
+		b = appendText(b, tag)
+	}
+	text := func(bit uint16, s string) {
+		if s != "" {
+			mask |= bit
+			b = appendText(b, s)
+		}
+	}
+	if e.ContentType != daybook.ContentTypeJSON {
+		text(headContentType, e.ContentType)
+	}
+	if !e.OccurredAt.IsZero() {
+		mask |= headOccurredAt
+		b = binary.AppendVarint(b, e.OccurredAt.UnixMicro())
+	}
+	text(headWho, e.Context.Who)
+	text(headCorrelation, e.Context.Correlation)
+	text(headSource, e.Context.Source)
+	text(headCommentary, e.Context.Commentary)
+	text(headSchema, e.Context.Schema)
+	if len(e.Context.Metadata) > 0 {
+		mask |= headMetadata
+		b = appendText(b, e.Context.Metadata)
+	}
+	if why := e.Context.Why; why != nil {
+		mask |= headCause
+		b = appendText(b, why.ID)
+		b = appendText(b, why.What)
+		b = appendText(b, why.Who)
+		b = binary.AppendVarint(b, micros(why.When))
+	}
+	binary.LittleEndian.PutUint16(b[at:], mask)
+	return b
+}
+
+func appendText[T string | []byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func appendClaims(b []byte, claims []daybook.Claim) []byte {
+	b = binary.AppendUvarint(b, uint64(len(claims)))
+	for _, claim := range claims {
+		b = appendText(b, claim.Kind)
+		b = appendText(b, claim.Value)
+	}
+	return b
+}
+
+// decoder takes a text apart from its front. Once something does not fit it
+// has failed, and gives zero values.
+type decoder struct {
+	rest   string
+	failed bool
+}
+
+func (d *decoder) fail() {
+	d.failed, d.rest = true, ""
+}
+
+func (d *decoder) take(n uint64) string {
+	if n > uint64(len(d.rest)) {
+		d.fail()
+		return ""
+	}
+	taken := d.rest[:n]
+	d.rest = d.rest[n:]
+	return taken
+}
+
+func (d *decoder) uvarint() uint64 {
+	var value uint64
+	for i := 0; i < len(d.rest) && i < binary.MaxVarintLen64; i++ {
+		c := d.rest[i]
+		if c < 0x80 {
+			if i == binary.MaxVarintLen64-1 && c > 1 {
+				break
+			}
+			d.rest = d.rest[i+1:]
+			return value | uint64(c)<<(7*i)
+		}
+		value |= uint64(c&0x7f) << (7 * i)
+	}
+	d.fail()
+	return 0
+}
+
+func (d *decoder) varint() int64 {
+	u := d.uvarint()
+	return int64(u>>1) ^ -int64(u&1)
+}
+
+func (d *decoder) text() string { return d.take(d.uvarint()) }
+
+// bytes is text for what is handed out as bytes; nil where it is empty.
+func (d *decoder) bytes() []byte {
+	if s := d.text(); s != "" {
+		return []byte(s)
+	}
+	return nil
+}
+
+// count returns a number of things of which each has at least so many bytes.
+// One that cannot be right is never allocated for.
+func (d *decoder) count(least int) int {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)/least) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) claims() []daybook.Claim {
+	n := d.count(2)
+	if n == 0 {
+		return nil
+	}
+	claims := make([]daybook.Claim, n)
+	for i := range claims {
+		claims[i] = daybook.Claim{Kind: d.text(), Value: d.text()}
+	}
+	return claims
+}
+
+// position returns the position that lies a step above another.
+func (d *decoder) position(above daybook.Position) daybook.Position {
+	step := d.uvarint()
+	if step == 0 || step > uint64(math.MaxInt64-above) {
+		d.fail()
+		return 0
+	}
+	return above + daybook.Position(step)
+}

@@ -1,0 +1,232 @@
+// Package disk keeps a store in the files of a directory: the embedded
+// default. [Open] it, and put a daybook.Store around it.
+//
+// The log is a row of segment files of checksummed frames, one frame for each
+// changeset; docs/format.md draws the bytes. Appends that come together share
+// one write and one sync. What is acknowledged has been synced, unless the
+// append asked for less. Everything else, the indexes, is in memory and is
+// rebuilt from the segments when the store is opened.
+//
+// One process writes; any number may read besides (Options.ReadOnly). After a
+// crash, opening drops what was never acknowledged and says so (Recovery).
+// What was acknowledged and cannot be read is never passed over: reads end in
+// front of it with a *daybook.CorruptError.
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// Driver is an open store. It implements daybook.Driver and offers everything
+// that a driver may offer; its default durability, and its highest, is
+// daybook.DurabilityDisk.
+type Driver struct {
+	options  Options
+	log      *log
+	recovery Recovery
+	writer   *writer // nil in a store opened for reading only
+	watch    *watch  // nil in a store opened for writing
+	closing  sync.Once
+	closeErr error
+}
+
+// Open opens the store in dir, and makes an empty one where there is none.
+//
+// It fails with *LockedError while the store is open for writing elsewhere,
+// with *FormatError if a newer program wrote it, and, if it is to be read
+// only, with an error that matches fs.ErrNotExist where there is none. Damage
+// to the log is no error of Open: see Recovery.Damage.
+func Open(dir string, options *Options) (*Driver, error) {
+	d := &Driver{options: options.withDefaults()}
+	d.log = newLog(dir, d.options.FS)
+	open := d.openWriter
+	if d.options.ReadOnly {
+		open = d.openReader
+	}
+	if err := open(dir); err != nil {
+		return nil, errors.Join(err, d.log.close())
+	}
+	index := &d.log.index
+	d.recovery.Segments, d.recovery.Damage = len(d.log.segments), d.log.damage
+	d.recovery.Changesets, d.recovery.Records = index.changesets, index.records
+	d.recovery.report(d.options.Logger, dir)
+	return d, nil
+}
+
+// openWriter takes the lock, recovers the log and makes ready to write.
+func (d *Driver) openWriter(dir string) (err error) {
+	fsys := d.options.FS
+	if err := durable.MakeDir(fsys, dir); err != nil {
+		return fmt.Errorf("disk: make %s: %w", dir, err)
+	}
+	lock, err := lockStore(fsys, dir, d.options.Now)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, lock.Close())
+		}
+	}()
+	found, err := takeSurvey(fsys, dir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.recovery.Created = true
+		if _, err = newIdentity(fsys, dir, d.options.Now()); err == nil {
+			found, err = takeSurvey(fsys, dir, false)
+		}
+	}
+	if err != nil {
+		return opening(dir, err)
+	}
+	s := newScan(d.log)
+	if err := s.run(&found); err != nil {
+		return opening(dir, err)
+	}
+	d.recovery.Cut = s.cut
+	d.recovery.Clean = d.log.damage == nil && found.clean(s)
+	d.writer, err = newWriter(d, &found, lock)
+	if err != nil {
+		return opening(dir, err)
+	}
+	d.log.unwritten = d.writer.unwritten
+	return nil
+}
+
+func opening(dir string, err error) error { return fmt.Errorf("disk: open %s: %w", dir, err) }
+
+// clean reports whether the last writer closed, and the log ends where it left
+// it.
+func (s *survey) clean(scanned *scan) bool {
+	n := len(s.found)
+	return scanned.cut == nil && n > 0 && s.marked && s.mark.clean && s.mark.visible == s.found[n-1].size &&
+		s.mark.segment == s.found[n-1].header.first
+}
+
+// newWriter makes ready to write behind what was recovered. What was recovered
+// may never have been synced, so it is now, before anyone reads it.
+func newWriter(d *Driver, found *survey, lock File) (w *writer, err error) {
+	l := d.log
+	w = &writer{
+		log: l, fs: d.options.FS, logger: d.options.Logger, now: d.options.Now, store: found.ID,
+		segmentBytes: min(d.options.SegmentBytes, maxSegmentBytes-maxAppendBytes), lock: lock,
+	}
+	w.idle = sync.NewCond(&w.mu)
+	if l.damage != nil {
+		w.failed = fmt.Errorf("disk: nothing can be appended while the log is damaged: %w", l.damage)
+		return w, nil
+	}
+	w.segment = l.segments[len(l.segments)-1]
+	w.next, w.visible, w.last = w.segment.end, l.index.last, l.index.last
+	w.ordinal, w.latest = l.index.ordinal, l.index.latest
+	w.syncedSegment, w.synced = w.segment, w.next
+	defer func() {
+		if err != nil && w.file != nil {
+			err = errors.Join(err, w.file.Close())
+		}
+	}()
+	for _, name := range found.stray {
+		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	if w.file, err = w.fs.OpenWrite(w.segment.name); err != nil {
+		return nil, err
+	}
+	if d.recovery.Cut != nil {
+		if err := w.file.Truncate(w.next); err != nil {
+			return nil, err
+		}
+	}
+	if !d.recovery.Clean {
+		if err := w.file.Sync(); err != nil {
+			return nil, err
+		}
+	}
+	w.segment.written.Store(w.next)
+	return w, w.openMark(found.marked)
+}
+
+// openMark opens the mark and writes that there is a writer.
+func (w *writer) openMark(there bool) (err error) {
+	name := w.log.path(endName)
+	mark := endMark{store: w.store, segment: w.segment.header.first, visible: w.next, synced: w.next}
+	if !there {
+		if err := durable.WriteFile(w.fs, name, mark.encode()); err != nil {
+			return err
+		}
+	}
+	if w.mark, err = w.fs.OpenWrite(name); err != nil {
+		return err
+	}
+	if err := writeAll(w.mark, mark.encode(), 0); err != nil {
+		return errors.Join(err, w.mark.Close())
+	}
+	return nil
+}
+
+// Name returns "disk".
+func (d *Driver) Name() string { return "disk" }
+
+// Recovery tells what Open found and did.
+func (d *Driver) Recovery() Recovery { return d.recovery }
+
+// Close waits for running appends and leaves everything on the disk, also what
+// was appended with a lower durability. Sequences that are being ranged over
+// end with daybook.ErrClosed.
+func (d *Driver) Close() error {
+	d.closing.Do(func() {
+		var errs []error
+		if d.writer != nil {
+			errs = append(errs, d.writer.close())
+		}
+		if d.watch != nil {
+			errs = append(errs, d.watch.close())
+		}
+		d.closeErr = errors.Join(append(errs, d.log.close())...)
+	})
+	return d.closeErr
+}
+
+// Append implements daybook.Driver. If the context ends while the append is
+// being written, the error is that of the context, and the append is stored
+// nevertheless, or fails, later.
+func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
+	level := a.Durability
+	switch {
+	case d.writer == nil:
+		return daybook.Receipt{}, d.readOnly()
+	case level == daybook.DurabilityDefault:
+		level = daybook.DurabilityDisk
+	case level > daybook.DurabilityDisk:
+		return daybook.Receipt{}, &daybook.UnsupportedError{Driver: d.Name(), Feature: fmt.Sprintf("durability %s", level)}
+	}
+	return d.writer.append(ctx, &a, level)
+}
+
+// readOnly is the answer to a write in a store that is only read.
+func (d *Driver) readOnly() error {
+	d.log.mu.RLock()
+	defer d.log.mu.RUnlock()
+	if d.log.closed {
+		return daybook.ErrClosed
+	}
+	return daybook.ErrReadOnly
+}
+
+var _ interface {
+	daybook.Driver
+	daybook.HeadReader
+	daybook.EndReader
+	daybook.Waiter
+	daybook.StreamLister
+	daybook.StatsReader
+	daybook.ClaimReader
+	daybook.Importer
+} = (*Driver)(nil)

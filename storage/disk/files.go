@@ -1,0 +1,105 @@
+package disk
+
+import (
+	"errors"
+	"sync"
+)
+
+// maxOpenFiles bounds how many segments are held open for reading.
+const maxOpenFiles = 128
+
+// files keeps segments open for reading, those used last.
+type files struct {
+	fs FS
+
+	mu     sync.Mutex // guards all below
+	open   map[string]*openFile
+	clock  int64
+	closed bool
+}
+
+// openFile is an open segment and who uses it.
+type openFile struct {
+	File
+	users int
+	used  int64 // files.clock when it was used last
+}
+
+func newFiles(fsys FS) *files { return &files{fs: fsys, open: map[string]*openFile{}} }
+
+// readAt reads from the named file as io.ReaderAt does.
+func (f *files) readAt(name string, b []byte, offset int64) (int, error) {
+	file, err := f.acquire(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.release(file)
+	return file.ReadAt(b, offset)
+}
+
+func (f *files) acquire(name string) (*openFile, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return nil, errFilesClosed
+	}
+	file := f.open[name]
+	if file == nil {
+		opened, err := f.fs.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		file = &openFile{File: opened}
+		f.open[name] = file
+		f.evict(file)
+	}
+	f.clock++
+	file.used = f.clock
+	file.users++
+	return file, nil
+}
+
+// evict closes the file that nobody has used for longest, where there are too
+// many. It spares the one that was just opened.
+func (f *files) evict(spare *openFile) {
+	if len(f.open) <= maxOpenFiles {
+		return
+	}
+	var oldest string
+	for name, file := range f.open {
+		if file != spare && file.users == 0 && (oldest == "" || file.used < f.open[oldest].used) {
+			oldest = name
+		}
+	}
+	if oldest != "" {
+		// It was only read from: there is nothing that closing could lose.
+		_ = f.open[oldest].Close()
+		delete(f.open, oldest)
+	}
+}
+
+func (f *files) release(file *openFile) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	file.users--
+	if f.closed && file.users == 0 {
+		_ = file.Close()
+	}
+}
+
+// close closes the files; those in use, when they are let go.
+func (f *files) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	var errs []error
+	for _, file := range f.open {
+		if file.users == 0 {
+			errs = append(errs, file.Close())
+		}
+	}
+	clear(f.open)
+	return errors.Join(errs...)
+}
+
+var errFilesClosed = errors.New("the files of the store are closed")

@@ -1,0 +1,121 @@
+package disk
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+
+	"github.com/daybook-go/daybook"
+)
+
+const (
+	frameMagic      = 0x464b4244 // "DBKF" in the file
+	frameHeaderSize = 88
+	frameAlign      = 8 // frames begin at multiples of it
+)
+
+const kindChangeset = 1
+
+// Flags of a frame.
+const (
+	// flagMore: the next frame belongs to the same append. A reader takes all
+	// frames of an append or none.
+	flagMore = 1 << iota
+	// flagGaps: the positions of the records are listed, since they are not
+	// consecutive.
+	flagGaps
+)
+
+// frameHeader begins a frame: one changeset.
+type frameHeader struct {
+	bodyBytes int64  // padded
+	bodySum   uint32 // of the padded body
+	flags     byte
+	count     int
+	// durable is an offset in the segment: when the frame was written,
+	// everything before it was known to be synced. A frame that can be read
+	// therefore proves that damage below its durable is no torn tail.
+	durable  int64
+	position daybook.Position // of the first record
+	ordinal  daybook.Ordinal
+	number   daybook.ChangesetNumber
+	first    daybook.Version
+	recorded int64 // micros
+	appendID daybook.ID
+}
+
+func (h *frameHeader) more() bool { return h.flags&flagMore != 0 }
+
+// size returns the bytes of the whole frame.
+func (h *frameHeader) size() int64 { return frameHeaderSize + h.bodyBytes }
+
+// put writes the header of a frame that stands at offset in its segment into
+// b. The checksum covers the place of the frame too, so that a frame that is
+// found elsewhere, left over from a file that used the same space before, is
+// not taken for one.
+func (h *frameHeader) put(b []byte, seed uint32, offset int64) {
+	le := binary.LittleEndian
+	le.PutUint32(b, frameMagic)
+	le.PutUint32(b[8:], uint32(h.bodyBytes))
+	le.PutUint32(b[12:], h.bodySum)
+	b[16], b[17], b[18], b[19] = kindChangeset, h.flags, 0, 0
+	le.PutUint32(b[20:], uint32(h.count))
+	le.PutUint64(b[24:], uint64(h.durable))
+	le.PutUint64(b[32:], uint64(h.position))
+	le.PutUint64(b[40:], uint64(h.ordinal))
+	le.PutUint64(b[48:], uint64(h.number))
+	le.PutUint64(b[56:], uint64(h.first))
+	le.PutUint64(b[64:], uint64(h.recorded))
+	copy(b[72:], h.appendID[:])
+	le.PutUint32(b[4:], frameChecksum(b, seed, offset))
+}
+
+// frameChecksum is the CRC32C of the header in b behind its own field, begun
+// with the checksum of the segment's header and the frame's offset.
+func frameChecksum(b []byte, seed uint32, offset int64) uint32 {
+	var place [12]byte
+	binary.LittleEndian.PutUint32(place[:], seed)
+	binary.LittleEndian.PutUint64(place[4:], uint64(offset))
+	sum := crc32.Checksum(place[:], castagnoli)
+	return crc32.Update(sum, castagnoli, b[8:frameHeaderSize])
+}
+
+// decodeFrameHeader returns the header in b, which must hold frameHeaderSize
+// bytes, or why there is none.
+func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, reason string) {
+	le := binary.LittleEndian
+	if le.Uint32(b) != frameMagic {
+		return h, "no frame begins here"
+	}
+	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
+		return h, "the checksum of the frame's header does not match"
+	}
+	h = frameHeader{
+		bodyBytes: int64(le.Uint32(b[8:])), bodySum: le.Uint32(b[12:]), flags: b[17],
+		count: int(le.Uint32(b[20:])), durable: int64(le.Uint64(b[24:])),
+		position: daybook.Position(le.Uint64(b[32:])), ordinal: daybook.Ordinal(le.Uint64(b[40:])),
+		number: daybook.ChangesetNumber(le.Uint64(b[48:])), first: daybook.Version(le.Uint64(b[56:])),
+		recorded: int64(le.Uint64(b[64:])),
+	}
+	copy(h.appendID[:], b[72:])
+	switch {
+	case b[16] != kindChangeset:
+		return h, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
+	case h.flags&^(flagMore|flagGaps) != 0 || b[18] != 0 || b[19] != 0:
+		return h, "a frame with unknown flags"
+	case h.bodyBytes%frameAlign != 0 || h.count < 1 || h.durable > offset || h.durable < segmentHeaderSize ||
+		h.position < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1 ||
+		int64(h.position) > math.MaxInt64-int64(h.count) || int64(h.first) > math.MaxInt64-int64(h.count):
+		return h, "a frame whose header contradicts itself"
+	}
+	return h, ""
+}
+
+// checkBody returns why body is not the one that the header was written for.
+func (h *frameHeader) checkBody(body []byte) (reason string) {
+	if crc32.Checksum(body, castagnoli) != h.bodySum {
+		return "the checksum of the frame's body does not match"
+	}
+	return ""
+}

@@ -1,0 +1,70 @@
+package disk
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/daybook-go/daybook"
+)
+
+// Import implements daybook.Importer. The changesets are stored and synced
+// whole or not at all; up to 1 GiB of them fit into one call.
+func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChangeset) error {
+	switch {
+	case d.writer == nil:
+		return d.readOnly()
+	case len(changesets) == 0:
+		return nil
+	}
+	return d.writer.importAll(ctx, changesets)
+}
+
+func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedChangeset) error {
+	d, err := draftImport(changesets)
+	if err != nil {
+		return err
+	}
+	defer d.free()
+	w.mu.Lock()
+	if err := w.usable(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	if refusal := w.checkImport(changesets, d); refusal != nil {
+		if err := w.unlockAfter(ctx, w.visible < w.last, daybook.DurabilityMemory); err != nil {
+			return err
+		}
+		return refusal
+	}
+	w.accept(d, daybook.DurabilityDisk)
+	_, err = w.unlockAndWait(ctx)
+	return err
+}
+
+// checkImport returns why the changesets cannot follow the end of the log. It
+// completes the summaries of their draft.
+func (w *writer) checkImport(changesets []daybook.RecordedChangeset, d *draft) error {
+	heads := map[daybook.StreamID]daybook.Head{}
+	last, ordinal, latest := w.last, w.ordinal, w.latest
+	for i := range changesets {
+		c, s := &changesets[i], d.frames[i].summary
+		head, seen := heads[c.Stream]
+		if !seen {
+			head = w.head(c.Stream)
+		}
+		field := fmt.Sprintf("changesets[%d]", i)
+		switch {
+		case s.firstPosition() <= last:
+			return &daybook.InvalidError{Field: field + ".position", Value: fmt.Sprint(s.firstPosition()), Reason: fmt.Sprintf("must lie above the end of the log, %d", last)}
+		case c.RecordedAt.Before(latest):
+			return &daybook.InvalidError{Field: field + ".recorded_at", Value: c.RecordedAt.String(), Reason: "must not lie before the end of the log"}
+		case head.Exists() && (c.First != head.Version+1 || c.Number != head.Changeset+1):
+			return &daybook.InvalidError{Field: field + ".first", Value: fmt.Sprint(c.First), Reason: fmt.Sprintf("must follow version %d, changeset %d of its stream", head.Version, head.Changeset)}
+		}
+		ordinal = max(ordinal+1, c.Ordinal)
+		s.number, s.ordinal, s.first, s.recorded = c.Number, ordinal, c.First, daybook.Microseconds(c.RecordedAt)
+		heads[c.Stream] = s.head(head)
+		last, latest = s.lastPosition(), s.recorded
+	}
+	return nil
+}

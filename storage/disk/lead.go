@@ -1,0 +1,320 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// roundFor returns the round that takes n bytes more: the newest, or a new one
+// where that is full or its segment is.
+func (w *writer) roundFor(n int64) *round {
+	overflows := n > 0 && w.next > segmentHeaderSize && w.next+n > w.segmentBytes
+	var newest *round
+	if len(w.queue) > 0 {
+		newest = w.queue[len(w.queue)-1]
+		if !newest.full && !overflows && (len(newest.buf) == 0 || int64(len(newest.buf))+n <= roundBytes) {
+			return newest
+		}
+		// What the next round knows about this one must stay true.
+		newest.full = true
+	}
+	// The next round is written only when this one has been, so what this one
+	// syncs is synced by then.
+	synced := w.synced
+	if newest != nil {
+		synced = newest.durable
+		if newest.level == daybook.DurabilityDisk {
+			synced = newest.end()
+		}
+	}
+	if overflows {
+		w.segment = w.nextSegment()
+		w.next, synced = segmentHeaderSize, segmentHeaderSize
+	}
+	r := newRound(w.segment, w.next, synced, w.spare[:0])
+	r.creates, w.spare = overflows, nil
+	w.queue = append(w.queue, r)
+	return r
+}
+
+// nextSegment returns the segment that follows the present one. Its file is
+// made by who leads.
+func (w *writer) nextSegment() *segment {
+	s := &segment{
+		number: w.segment.number + 1, name: w.log.path(segmentName(w.last + 1)), end: segmentHeaderSize,
+		header: segmentHeader{
+			store: w.store, first: w.last + 1, ordinal: w.ordinal + 1, floor: w.latest,
+			previous: w.segment.header.first, previousBytes: w.next,
+		},
+	}
+	s.seed = seedOf(s.header.encode())
+	return s
+}
+
+// advance makes visible what may be: appends in order, each as durable as it
+// asks.
+func (w *writer) advance() {
+	var additions []addition
+	for _, r := range w.queue {
+		for r.shown < len(r.accepted) && r.accepted[r.shown].level <= r.reached {
+			additions = append(additions, r.accepted[r.shown].addition)
+			r.shown++
+		}
+		if r.shown < len(r.accepted) {
+			break
+		}
+	}
+	if len(additions) > 0 {
+		w.log.add(additions...)
+		summaries := additions[len(additions)-1].summaries
+		w.visible = summaries[len(summaries)-1].lastPosition()
+	}
+}
+
+// unlockAndWait unlocks and waits until what was accepted last is visible. It
+// returns how durable it is then.
+func (w *writer) unlockAndWait(ctx context.Context) (daybook.Durability, error) {
+	r := w.queue[len(w.queue)-1]
+	level := r.level
+	if level == daybook.DurabilityMemory && w.queued > queueBytes {
+		level = daybook.DurabilityOS
+	}
+	switch {
+	case level == daybook.DurabilityDisk:
+		return level, w.unlockUntil(ctx, &r.finished)
+	case level == daybook.DurabilityOS:
+		return level, w.unlockUntil(ctx, &r.written)
+	case w.visible < w.last:
+		// It waits for the rounds before its own.
+		before := w.queue[len(w.queue)-2]
+		return level, w.unlockUntil(ctx, &before.finished)
+	}
+	if w.leading {
+		w.mu.Unlock()
+		return level, nil
+	}
+	w.leading = true
+	w.mu.Unlock()
+	go w.drain()
+	return level, nil
+}
+
+// unlockAfter unlocks and, if need be, waits until everything that is decided
+// is visible and as durable as level.
+func (w *writer) unlockAfter(ctx context.Context, need bool, level daybook.Durability) error {
+	if !need {
+		w.mu.Unlock()
+		return nil
+	}
+	var r *round
+	if n := len(w.queue); n > 0 && w.queue[n-1].level >= level {
+		r = w.queue[n-1]
+	} else {
+		r = w.roundFor(0)
+		r.level = level
+	}
+	return w.unlockUntil(ctx, &r.finished)
+}
+
+// unlockUntil unlocks and waits for a signal. If nobody leads, it leads.
+func (w *writer) unlockUntil(ctx context.Context, s *signal) error {
+	lead := !w.leading
+	w.leading = true
+	w.mu.Unlock()
+	if lead && w.step() {
+		go w.drain()
+	}
+	select {
+	case <-s.done:
+		return s.err
+	default:
+	}
+	select {
+	case <-s.done:
+		return s.err
+	case <-ctx.Done():
+		return fmt.Errorf("disk: gave up waiting for the append to be written, its outcome is unknown: %w", ctx.Err())
+	}
+}
+
+// drain leads until nothing is left to write.
+func (w *writer) drain() {
+	for w.step() {
+	}
+}
+
+// step writes the oldest round. It reports whether there is another to write;
+// if not, its caller leads no longer.
+func (w *writer) step() bool {
+	// Those who were woken by the round before may join this one.
+	runtime.Gosched()
+	w.mu.Lock()
+	r := w.queue[0]
+	r.full = true
+	early := len(r.accepted) > 0 && r.lowest() < daybook.DurabilityDisk
+	w.mu.Unlock()
+	err := w.write(r, early)
+
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.fail(err)
+		return false
+	}
+	r.reached = max(r.level, daybook.DurabilityOS)
+	w.syncedSegment, w.synced = r.segment, r.durable
+	if r.level == daybook.DurabilityDisk {
+		w.synced = r.end()
+	}
+	w.advance()
+	w.queue = slices.Delete(w.queue, 0, 1)
+	w.queued -= int64(len(r.buf))
+	if cap(r.buf) <= roundBytes {
+		w.spare = r.buf
+	}
+	r.buf = nil
+	r.written.send(nil)
+	r.finished.send(nil)
+	if len(w.queue) == 0 {
+		w.leading = false
+		w.idle.Broadcast()
+	}
+	return w.leading
+}
+
+// lowest returns the lowest durability that an append of r asks.
+func (r *round) lowest() daybook.Durability {
+	lowest := daybook.DurabilityDisk
+	for i := range r.accepted {
+		lowest = min(lowest, r.accepted[i].level)
+	}
+	return lowest
+}
+
+// write writes and syncs a round. If early, it lets those go who wait for the
+// write alone.
+func (w *writer) write(r *round, early bool) error {
+	if r.creates {
+		if err := w.begin(r.segment); err != nil {
+			return fmt.Errorf("begin %s: %w", r.segment.name, err)
+		}
+	}
+	if len(r.buf) > 0 {
+		if err := writeAll(w.file, r.buf, r.offset); err != nil {
+			return fmt.Errorf("write %s: %w", r.segment.name, err)
+		}
+	}
+	r.segment.written.Store(r.end())
+	if early {
+		w.mu.Lock()
+		r.reached = daybook.DurabilityOS
+		w.advance()
+		r.written.send(nil)
+		w.mu.Unlock()
+	}
+	mark := endMark{store: w.store, segment: r.segment.header.first, visible: r.end(), synced: r.durable}
+	if r.level == daybook.DurabilityDisk {
+		if err := w.file.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", r.segment.name, err)
+		}
+		mark.synced = r.end()
+	}
+	if err := writeAll(w.mark, mark.encode(), 0); err != nil {
+		return fmt.Errorf("write %s: %w", endName, err)
+	}
+	return nil
+}
+
+// begin seals the segment that was written last and makes the file of s. All
+// of the old one is on the disk before the new one is: so in every segment but
+// the last, nothing can be torn.
+func (w *writer) begin(s *segment) error {
+	if err := w.file.Sync(); err != nil {
+		return err
+	}
+	if err := w.file.Close(); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(w.fs, s.name, s.header.encode()); err != nil {
+		return err
+	}
+	file, err := w.fs.OpenWrite(s.name)
+	if err != nil {
+		return err
+	}
+	w.file = file
+	s.written.Store(segmentHeaderSize)
+	return nil
+}
+
+// fail ends all writing. What is visible stays readable, from the memory of
+// the rounds where it was never written.
+func (w *writer) fail(err error) {
+	w.failed = &FailedError{Err: err}
+	w.logger.Error("writing failed: nothing more can be appended until the store is opened again", "dir", w.log.dir, "error", err)
+	for _, r := range w.queue {
+		r.full = true
+		r.written.send(w.failed)
+		r.finished.send(w.failed)
+	}
+	w.leading = false
+	w.idle.Broadcast()
+}
+
+// unwritten copies to b what stands at the offset of s and is not in its file
+// yet, and returns how far the file reaches.
+func (w *writer) unwritten(s *segment, b []byte, offset int64) (written int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	written = s.written.Load()
+	for _, r := range w.queue {
+		from := max(r.offset, offset, written)
+		if r.segment == s && from < min(r.end(), offset+int64(len(b))) {
+			copy(b[from-offset:], r.buf[from-r.offset:])
+		}
+	}
+	return written
+}
+
+// close waits for running appends, and leaves the exact end of the log in the
+// mark, on the disk.
+func (w *writer) close() error {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return nil
+	}
+	w.closed = true
+	for w.leading {
+		w.idle.Wait()
+	}
+	failed := w.failed
+	w.mu.Unlock()
+	var errs []error
+	if failed == nil {
+		errs = append(errs, w.closeCleanly())
+	}
+	for _, file := range []File{w.file, w.mark, w.lock} {
+		if file != nil {
+			errs = append(errs, file.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (w *writer) closeCleanly() error {
+	if err := w.file.Sync(); err != nil {
+		return fmt.Errorf("disk: sync %s: %w", w.segment.name, err)
+	}
+	mark := endMark{store: w.store, segment: w.segment.header.first, visible: w.next, synced: w.next, clean: true}
+	if err := writeAll(w.mark, mark.encode(), 0); err != nil {
+		return fmt.Errorf("disk: write %s: %w", endName, err)
+	}
+	return w.mark.Sync()
+}

@@ -1,0 +1,234 @@
+package disk
+
+import (
+	"errors"
+	"path/filepath"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"github.com/daybook-go/daybook"
+)
+
+// log is what can be read: the segments up to the last append that is visible,
+// and the index over them. The writer adds to it, or, where another process
+// writes, what watches its files.
+type log struct {
+	dir   string
+	files *files
+	// unwritten copies to b what stands at the offset of a segment and has not
+	// been written to its file, and returns how far the file reaches. Nil where
+	// everything visible is in the files.
+	unwritten func(s *segment, b []byte, offset int64) (written int64)
+
+	mu       sync.RWMutex // guards all below
+	index    index
+	segments []*segment
+	damage   *daybook.CorruptError // what stands behind the last append, if that is damaged
+	grown    chan struct{}         // closed, and replaced, when the log has grown
+	closed   bool
+}
+
+// segment is one file of the log.
+type segment struct {
+	number  int // in this process
+	name    string
+	seed    uint32
+	header  segmentHeader
+	written atomic.Int64 // how far its file reaches
+
+	// The rest is guarded by log.mu while the segment is the last, and does not
+	// change afterwards.
+	end   int64 // of the last append that is visible
+	marks []mark
+}
+
+// mark says where the frame with a position stands. A segment has one about
+// every markEvery bytes.
+type mark struct {
+	position daybook.Position
+	offset   int64
+}
+
+const markEvery = 64 << 10
+
+// addition is an append or import as the log takes it in: whole.
+type addition struct {
+	segment   *segment
+	end       int64 // in the segment
+	summaries []*summary
+}
+
+func newLog(dir string, fsys FS) *log {
+	return &log{dir: dir, files: newFiles(fsys), index: newIndex(), grown: make(chan struct{})}
+}
+
+// add makes appends visible.
+func (l *log) add(additions ...addition) {
+	if len(additions) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range additions {
+		if a.segment.number == len(l.segments) {
+			l.segments = append(l.segments, a.segment)
+		}
+		for _, s := range a.summaries {
+			marks := a.segment.marks
+			if offset := s.place.offset(); len(marks) == 0 || offset-marks[len(marks)-1].offset >= markEvery {
+				a.segment.marks = append(marks, mark{s.firstPosition(), offset})
+			}
+		}
+		a.segment.end = a.end
+		l.index.add(a.summaries)
+	}
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+// open adds an empty segment.
+func (l *log) open(s *segment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s.number == len(l.segments) {
+		l.segments = append(l.segments, s)
+	}
+}
+
+// close refuses further reads, and wakes who waits.
+func (l *log) close() error {
+	l.mu.Lock()
+	closed := l.closed
+	if !closed {
+		l.closed = true
+		close(l.grown)
+	}
+	l.mu.Unlock()
+	if closed {
+		return nil
+	}
+	return l.files.close()
+}
+
+// extent is the log as a reader finds it when it begins.
+type extent struct {
+	segments []*segment
+	end      int64  // in the last segment
+	marks    []mark // of the last segment
+	last     daybook.Position
+	damage   *daybook.CorruptError
+}
+
+// extentLocked returns the extent now; l.mu must be held.
+func (l *log) extentLocked() extent {
+	e := extent{segments: l.segments, last: l.index.last, damage: l.damage}
+	if n := len(l.segments); n > 0 {
+		e.end, e.marks = l.segments[n-1].end, l.segments[n-1].marks
+	}
+	return e
+}
+
+// limit returns how far the ith segment may be read.
+func (e *extent) limit(i int) int64 {
+	if i == len(e.segments)-1 {
+		return e.end
+	}
+	return e.segments[i].end
+}
+
+func (e *extent) marksOf(i int) []mark {
+	if i == len(e.segments)-1 {
+		return e.marks
+	}
+	return e.segments[i].marks
+}
+
+// find returns the last mark whose frame begins at the position or below it;
+// where all lie above, the first of all. Not ok: there are no frames.
+func (e *extent) find(position daybook.Position) (segment, nth int, ok bool) {
+	n := len(e.segments)
+	i := sort.Search(n, func(i int) bool {
+		marks := e.marksOf(i)
+		return len(marks) == 0 || marks[0].position > position
+	}) - 1
+	i = max(i, 0)
+	if n == 0 || len(e.marksOf(i)) == 0 {
+		return 0, 0, false
+	}
+	marks := e.marksOf(i)
+	j := sort.Search(len(marks), func(j int) bool { return marks[j].position > position }) - 1
+	return i, max(j, 0), true
+}
+
+// reader returns a reader of the frames of a segment up to a limit.
+func (l *log) reader(s *segment, limit, chunk int64) *frameReader {
+	return &frameReader{source: segmentSource{l, s}, seed: s.seed, limit: limit, chunk: chunk}
+}
+
+// segmentSource reads the bytes of a segment, wherever they are.
+type segmentSource struct {
+	log     *log
+	segment *segment
+}
+
+func (s segmentSource) ReadAt(b []byte, offset int64) (int, error) {
+	inFile := int64(len(b))
+	if written := s.segment.written.Load(); s.log.unwritten != nil && offset+inFile > written {
+		inFile = min(s.log.unwritten(s.segment, b, offset)-offset, inFile)
+	}
+	if inFile <= 0 {
+		return len(b), nil
+	}
+	n, err := s.log.files.readAt(s.segment.name, b[:inFile], offset)
+	if errors.Is(err, errFilesClosed) {
+		return 0, daybook.ErrClosed
+	}
+	if int64(n) < inFile {
+		return n, err
+	}
+	return len(b), nil
+}
+
+// explain returns the error for readers of what went wrong while a frame of a
+// segment was read.
+func (l *log) explain(e *extent, segment int, err error) error {
+	var fault *frameError
+	if !errors.As(err, &fault) {
+		return err
+	}
+	position := fault.position
+	if position == 0 {
+		position = l.positionAt(e, segment, fault.offset)
+	}
+	return &daybook.CorruptError{
+		File: e.segments[segment].name, Offset: fault.offset, Position: position, Reason: fault.reason,
+	}
+}
+
+// positionAt returns the lowest position that a frame at the offset can have:
+// the one behind what can be read before it.
+func (l *log) positionAt(e *extent, segment int, offset int64) daybook.Position {
+	s := e.segments[segment]
+	next, from := s.header.first, int64(segmentHeaderSize)
+	for _, m := range e.marksOf(segment) {
+		if m.offset <= offset {
+			next, from = m.position, m.offset
+		}
+	}
+	r := l.reader(s, min(offset, e.limit(segment)), markEvery)
+	for from < r.limit {
+		f, err := r.at(from)
+		if err != nil {
+			break
+		}
+		next = f.position + daybook.Position(f.count)
+		if c, ok := decodeChangeset(f.frameHeader, f.body); ok {
+			next = c.lastPosition() + 1
+		}
+		from += f.size()
+	}
+	return next
+}
+
+func (l *log) path(name string) string { return filepath.Join(l.dir, name) }

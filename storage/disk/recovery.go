@@ -1,0 +1,52 @@
+package disk
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/daybook-go/daybook"
+)
+
+// Recovery tells what opening a store found and did.
+type Recovery struct {
+	Created    bool // there was none; an empty one was made
+	Clean      bool // the last writer closed it, and nothing happened since
+	Segments   int
+	Changesets int64
+	Records    int64
+	// Cut is the end of the log that was dropped: an append that a crash cut
+	// short before it was acknowledged. Nil if there was none. A store that is
+	// opened for reading only leaves it in the file.
+	Cut *Cut
+	// Damage is what cannot be read although it was acknowledged. Nil if there
+	// is none. What lies before it can be read, and nothing can be appended:
+	// restore the store from a backup.
+	Damage *daybook.CorruptError
+}
+
+// Cut is a piece at the end of a file that was dropped.
+type Cut struct {
+	File   string
+	Offset int64 // where it began
+	Length int64 // in bytes
+	Reason string
+}
+
+// report tells the logger what opening found.
+func (r *Recovery) report(logger *slog.Logger, dir string) {
+	level, what := slog.LevelInfo, "store opened"
+	attributes := []slog.Attr{
+		slog.String("dir", dir), slog.Bool("clean", r.Clean), slog.Int("segments", r.Segments),
+		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records),
+	}
+	if r.Cut != nil {
+		level, what = slog.LevelWarn, "store opened after a crash: an append that was never acknowledged was dropped"
+		attributes = append(attributes, slog.String("file", r.Cut.File), slog.Int64("offset", r.Cut.Offset),
+			slog.Int64("bytes", r.Cut.Length), slog.String("reason", r.Cut.Reason))
+	}
+	if r.Damage != nil {
+		level, what = slog.LevelError, "store opened with damage: reads end before it, appends are refused"
+		attributes = append(attributes, slog.String("damage", r.Damage.Error()))
+	}
+	logger.LogAttrs(context.Background(), level, what, attributes...)
+}

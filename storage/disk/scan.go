@@ -1,0 +1,156 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/daybook-go/daybook"
+)
+
+// scan reads the segments of a survey into the log.
+type scan struct {
+	log   *log
+	chain succession
+	held  []*summary // of the append that is not whole yet
+	ready []addition // not yet in the log
+	bytes int64      // of the frames in ready
+	cut   *Cut
+}
+
+func newScan(l *log) *scan {
+	return &scan{log: l}
+}
+
+// scanChunk is how much of a file a scan reads at once, and how many bytes of
+// frames it gathers before it takes the lock of the log.
+const scanChunk = 1 << 20
+
+// run reads on from where it stopped before, as far as the survey allows. What
+// is damaged it leaves in log.damage; an error is one of the file system.
+func (s *scan) run(found *survey) error {
+	index := &s.log.index
+	s.chain = succession{index.last, index.ordinal, index.latest, map[daybook.StreamID]daybook.Head{}}
+	s.cut = nil
+	for i := max(0, len(s.log.segments)-1); i < len(found.found); i++ {
+		f := &found.found[i]
+		if i == len(s.log.segments) {
+			s.log.open(&segment{number: i, name: f.name, seed: f.seed, header: f.header, end: segmentHeaderSize})
+		}
+		last := i == len(found.found)-1 && found.fault == nil
+		damage, err := s.segment(s.log.segments[i], f, found, last)
+		if err != nil || damage != nil {
+			s.damaged(damage)
+			return err
+		}
+	}
+	s.damaged(found.fault)
+	return nil
+}
+
+func (s *scan) damaged(damage *daybook.CorruptError) {
+	s.flush()
+	if damage != nil {
+		s.log.mu.Lock()
+		s.log.damage = damage
+		s.log.mu.Unlock()
+	}
+}
+
+// segment reads one segment. It returns the damage that it finds; the torn
+// tail of the last segment is none.
+func (s *scan) segment(target *segment, f *foundSegment, found *survey, last bool) (*daybook.CorruptError, error) {
+	limit := f.size
+	bounded := last && found.bounded() && found.mark.segment == f.header.first
+	switch {
+	case bounded:
+		limit = found.mark.visible
+	case f.sealed > 0:
+		limit = min(limit, f.sealed)
+	}
+	target.written.Store(limit)
+	r := s.log.reader(target, limit, scanChunk)
+	whole, err := r.walk(target.end, func(fr *frame) error { return s.take(target, fr) })
+	s.held = nil
+	s.flush()
+	var fault *frameError
+	switch {
+	case err != nil && !errors.As(err, &fault):
+		return nil, err
+	case fault == nil && f.sealed > 0 && f.size != f.sealed:
+		fault = &frameError{offset: limit, reason: fmt.Sprintf("the file has %d bytes, the segment behind it says %d", f.size, f.sealed)}
+	case fault == nil && last && found.acknowledges(f, f.size):
+		fault = &frameError{offset: f.size, reason: "the log ends"}
+	}
+	if fault == nil {
+		return nil, nil
+	}
+	if last && !bounded {
+		torn, err := isTorn(r, whole, fault, f, found)
+		if err != nil {
+			return nil, err
+		}
+		if torn {
+			s.cut = &Cut{File: f.name, Offset: whole, Length: f.size - whole, Reason: fault.reason}
+			return nil, nil
+		}
+	}
+	position := fault.position
+	if position == 0 || whole < fault.offset {
+		position = s.log.index.last + 1
+	}
+	if found.acknowledges(f, f.size) {
+		fault.reason += fmt.Sprintf(", although %d bytes of the file were synced once; where the files are a copy that was made "+
+			"without daybook backup while the store was in use, remove %s from the copy to accept what it holds", found.mark.synced, endName)
+	}
+	return &daybook.CorruptError{File: f.name, Offset: fault.offset, Position: position, Reason: fault.reason}, nil
+}
+
+// acknowledges reports whether the mark says that more than so many bytes of a
+// segment were synced.
+func (s *survey) acknowledges(f *foundSegment, bytes int64) bool {
+	return s.marked && s.mark.segment == f.header.first && s.mark.synced > bytes
+}
+
+// isTorn decides about a fault at the end of the log, behind what is whole: is
+// it what a crash leaves of writes that had not been synced, or damage to what
+// was? It is damage if the mark or a frame behind it says that it was synced.
+func isTorn(r *frameReader, whole int64, fault *frameError, f *foundSegment, found *survey) (bool, error) {
+	if fault.sound || found.acknowledges(f, whole) {
+		return false, nil
+	}
+	proven, err := r.provesBeyond(fault.offset, whole)
+	return !proven, err
+}
+
+// take holds a frame until its append is whole.
+func (s *scan) take(target *segment, f *frame) error {
+	reason := "the checksums match, but the body cannot be decoded"
+	summary, ok := summarise(f, target.number)
+	if ok {
+		reason = s.chain.refuses(&s.log.index, summary)
+	}
+	if f.position < target.header.first {
+		reason = "the position lies below those of the segment"
+	}
+	if reason != "" {
+		return &frameError{offset: f.offset, position: f.position, reason: reason, sound: true}
+	}
+	s.held = append(s.held, summary)
+	s.bytes += f.size()
+	if f.more() {
+		return nil
+	}
+	s.ready = append(s.ready, addition{segment: target, end: f.offset + f.size(), summaries: s.held})
+	s.held = nil
+	if s.bytes >= scanChunk {
+		s.flush()
+	}
+	return nil
+}
+
+// flush adds to the log what is ready.
+func (s *scan) flush() {
+	s.log.add(s.ready...)
+	s.ready, s.bytes = nil, 0
+	clear(s.chain.heads)
+}

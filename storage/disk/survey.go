@@ -1,0 +1,152 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// survey is what the files of a store tell before any frame is read.
+type survey struct {
+	identity
+	live   bool // a writer has the store open
+	mark   endMark
+	marked bool           // there is a sound mark
+	found  []foundSegment // in order, up to the first that does not fit
+	// fault is what does not fit behind the last of found; nil if all fits.
+	fault *daybook.CorruptError
+	stray []string // unfinished files
+}
+
+type foundSegment struct {
+	name   string
+	header segmentHeader
+	seed   uint32
+	size   int64
+	// sealed is the size that the next segment says it has; 0 for the last.
+	sealed int64
+}
+
+// takeSurvey looks at the files of the store in dir. A reader asks besides
+// whether there is a writer, since then the mark bounds what it may see.
+func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
+	var s survey
+	var err error
+	if s.identity, err = readIdentity(fsys, dir); err != nil {
+		return s, err
+	}
+	if reader {
+		s.live, err = fsys.Locked(filepath.Join(dir, lockName))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return s, fmt.Errorf("disk: look for a writer: %w", err)
+		}
+	}
+	// The mark before the segments: it never tells of a segment that is not
+	// there yet.
+	if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
+		return s, err
+	}
+	return s, s.list(fsys, dir)
+}
+
+// loadEndMark reads the mark of the store in dir.
+func loadEndMark(fsys FS, dir string, store daybook.ID) (m endMark, ok bool, err error) {
+	file, err := fsys.Open(filepath.Join(dir, endName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, false, nil
+	}
+	if err != nil {
+		return m, false, err
+	}
+	defer file.Close()
+	return readEndMark(file, store)
+}
+
+// list finds the segments and how they fit together.
+func (s *survey) list(fsys FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if filepath.Ext(name) == durable.Unfinished {
+			s.stray = append(s.stray, name)
+		}
+		first, ok := segmentFirst(name)
+		if !ok || s.fault != nil || s.bounded() && first > s.mark.segment {
+			continue
+		}
+		if err := s.look(fsys, dir, first); err != nil {
+			return err
+		}
+	}
+	missing := daybook.Position(1)
+	if s.marked {
+		missing = s.mark.segment
+	}
+	if n := len(s.found); s.fault == nil && (n == 0 || s.marked && s.found[n-1].header.first < missing) {
+		s.fault = missingSegment(dir, missing)
+	}
+	return nil
+}
+
+// bounded reports whether the mark bounds what may be seen.
+func (s *survey) bounded() bool { return s.live && s.marked }
+
+// look adds the segment that begins at a position, or says why it does not fit.
+func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
+	name := filepath.Join(dir, segmentName(first))
+	f := foundSegment{name: name}
+	file, err := fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if f.size, err = file.Size(); err != nil {
+		return err
+	}
+	b := make([]byte, segmentHeaderSize)
+	n, err := file.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	var reason string
+	f.header, f.seed, reason = decodeSegmentHeader(b[:n])
+	switch {
+	case reason != "":
+	case f.header.store != s.ID:
+		reason = fmt.Sprintf("the segment belongs to another store, %s", f.header.store)
+	case f.header.first != first:
+		reason = fmt.Sprintf("the segment begins at position %d, not where its name says", f.header.first)
+	}
+	if reason != "" {
+		s.fault = &daybook.CorruptError{File: name, Position: first, Reason: reason}
+		return nil
+	}
+	var before *foundSegment
+	var expected daybook.Position
+	if len(s.found) > 0 {
+		before = &s.found[len(s.found)-1]
+		expected = before.header.first
+	}
+	if f.header.previous != expected {
+		s.fault = missingSegment(dir, f.header.previous)
+		return nil
+	}
+	if before != nil {
+		before.sealed = f.header.previousBytes
+	}
+	s.found = append(s.found, f)
+	return nil
+}
+
+func missingSegment(dir string, first daybook.Position) *daybook.CorruptError {
+	return &daybook.CorruptError{
+		File: filepath.Join(dir, segmentName(first)), Position: first, Reason: "the file is missing",
+	}
+}
