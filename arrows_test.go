@@ -22,11 +22,11 @@ const module = "github.com/daybook-go/daybook"
 var arrows = map[string][]string{
 	".":                   {"github.com/google/uuid"},
 	"internal/wire":       {"."},
-	"internal/durable":    {},
+	"internal/durable":    {"golang.org/x/sys"},
 	"verify":              {"."},
 	"httpapi":             {".", "internal/wire"},
 	"storage/memory":      {"."},
-	"storage/disk":        {".", "internal/durable", "github.com/google/uuid", "golang.org/x/sys"},
+	"storage/disk":        {".", "internal/durable"},
 	"storage/remote":      {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest": {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"cmd/*":               {"*"},
