@@ -23,6 +23,7 @@ const (
 	headSchema
 	headMetadata
 	headCause
+	headCauseWhen
 	headKnown = 1<<iota - 1
 )
 
@@ -111,7 +112,10 @@ func appendHead(b []byte, e *daybook.Event) []byte {
 		b = appendText(b, why.ID)
 		b = appendText(b, why.What)
 		b = appendText(b, why.Who)
-		b = binary.AppendVarint(b, micros(why.When))
+		if !why.When.IsZero() {
+			mask |= headCauseWhen
+			b = binary.AppendVarint(b, why.When.UnixMicro())
+		}
 	}
 	binary.LittleEndian.PutUint16(b[at:], mask)
 	return b

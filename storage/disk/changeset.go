@@ -31,7 +31,7 @@ func decodeChangeset(h frameHeader, body []byte) (c changeset, ok bool) {
 	d := decoder{rest: string(body[n : n+int(length)])}
 	c.records = body[n+int(length):]
 	// A record has two lengths and a head at the least.
-	if h.count > len(c.records)/(2+headFixed) {
+	if h.count < 1 || h.count > len(c.records)/(2+headFixed) {
 		return c, false
 	}
 	c.stream = daybook.StreamID{Partition: d.text(), Name: d.text()}
@@ -152,10 +152,13 @@ func (p *piece) event(recorded int64) (e daybook.Event, ok bool) {
 		e.Context.Metadata = d.bytes()
 	}
 	if mask&headCause != 0 {
-		e.Context.Why = &daybook.Cause{ID: d.text(), What: d.text(), Who: d.text(), When: fromMicros(d.varint())}
+		e.Context.Why = &daybook.Cause{ID: d.text(), What: d.text(), Who: d.text()}
+		if mask&headCauseWhen != 0 {
+			e.Context.Why.When = fromMicros(d.varint())
+		}
 	}
 	if len(p.data) > 0 {
 		e.Data = bytes.Clone(p.data)
 	}
-	return e, !d.failed && d.rest == "" && mask&^headKnown == 0
+	return e, !d.failed && d.rest == "" && mask&^headKnown == 0 && (mask&headCauseWhen == 0 || mask&headCause != 0)
 }

@@ -77,7 +77,7 @@ func (s *scan) segment(target *segment, f *foundSegment, found *survey, last boo
 	case err != nil && !errors.As(err, &fault):
 		return nil, err
 	case fault == nil && f.sealed > 0 && f.size != f.sealed:
-		fault = &frameError{offset: limit, reason: fmt.Sprintf("the file has %d bytes, the segment behind it says %d", f.size, f.sealed)}
+		fault = wrongSize(f)
 	case fault == nil && last && found.acknowledges(f, f.size):
 		fault = &frameError{offset: f.size, reason: "the log ends"}
 	}
@@ -103,6 +103,15 @@ func (s *scan) segment(target *segment, f *foundSegment, found *survey, last boo
 			"without daybook backup while the store was in use, remove %s from the copy to accept what it holds", found.mark.synced, endName)
 	}
 	return &daybook.CorruptError{File: f.name, Offset: fault.offset, Position: position, Reason: fault.reason}, nil
+}
+
+// wrongSize is the fault of a segment that is cut, or grew, after the next one
+// was begun.
+func wrongSize(f *foundSegment) *frameError {
+	return &frameError{
+		offset: min(f.size, f.sealed),
+		reason: fmt.Sprintf("the file has %d bytes, the segment behind it says %d", f.size, f.sealed),
+	}
 }
 
 // acknowledges reports whether the mark says that more than so many bytes of a

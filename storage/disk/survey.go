@@ -110,13 +110,12 @@ func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
 	if f.size, err = file.Size(); err != nil {
 		return err
 	}
-	b := make([]byte, segmentHeaderSize)
-	n, err := file.ReadAt(b, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
+	b, err := headerOf(file)
+	if err != nil {
 		return err
 	}
 	var reason string
-	f.header, f.seed, reason = decodeSegmentHeader(b[:n])
+	f.header, f.seed, reason = decodeSegmentHeader(b)
 	switch {
 	case reason != "":
 	case f.header.store != s.ID:
@@ -143,6 +142,16 @@ func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
 	}
 	s.found = append(s.found, f)
 	return nil
+}
+
+// headerOf returns the bytes of a segment's header, as many as there are.
+func headerOf(file File) ([]byte, error) {
+	b := make([]byte, segmentHeaderSize)
+	n, err := file.ReadAt(b, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	return b[:n], nil
 }
 
 func missingSegment(dir string, first daybook.Position) *daybook.CorruptError {
