@@ -107,12 +107,21 @@ func ExpectChangeset(n ChangesetNumber) Expect {
 	return Expect{kind: expectChangeset, at: int64(n)}
 }
 
-// Version returns the version that e demands, if it demands one.
-func (e Expect) Version() (Version, bool) { return Version(e.at), e.kind == expectVersion }
+// Version returns the version that e demands, if it demands one; else 0.
+func (e Expect) Version() (Version, bool) {
+	if e.kind != expectVersion {
+		return 0, false
+	}
+	return Version(e.at), true
+}
 
-// Changeset returns the changeset number that e demands, if it demands one.
+// Changeset returns the changeset number that e demands, if it demands one;
+// else 0.
 func (e Expect) Changeset() (ChangesetNumber, bool) {
-	return ChangesetNumber(e.at), e.kind == expectChangeset
+	if e.kind != expectChangeset {
+		return 0, false
+	}
+	return ChangesetNumber(e.at), true
 }
 
 // Any reports whether e puts no condition on the stream.
