@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 // testArrows may be imported by every test besides.
 var testArrows = []string{
 	".", "storage/memory", "storage/storagetest", "verify", "internal/wire", "httpapi",
-	"github.com/google/uuid", "github.com/anishathalye/porcupine", "github.com/getkin/kin-openapi",
+	"github.com/google/uuid", "github.com/anishathalye/porcupine", "github.com/getkin/kin-openapi", "github.com/santhosh-tekuri/jsonschema",
 	"github.com/rogpeppe/go-internal",
 }
 

@@ -107,7 +107,7 @@ func ExpectChangeset(n ChangesetNumber) Expect {
 	return Expect{kind: expectChangeset, at: int64(n)}
 }
 
-// Version returns the version that e demands, if it demands one.
+// Version returns the version that e demands, if it demands one; else 0.
 func (e Expect) Version() (Version, bool) {
 	if e.kind != expectVersion {
 		return 0, false
@@ -115,7 +115,8 @@ func (e Expect) Version() (Version, bool) {
 	return Version(e.at), true
 }
 
-// Changeset returns the changeset number that e demands, if it demands one.
+// Changeset returns the changeset number that e demands, if it demands one;
+// else 0.
 func (e Expect) Changeset() (ChangesetNumber, bool) {
 	if e.kind != expectChangeset {
 		return 0, false

@@ -73,7 +73,8 @@ func (x *exchange) find() (*route, error) {
 		return nil, &problem{status: http.StatusNotFound, message: "no such endpoint: " + x.request.URL.Path}
 	}
 	x.writer.Header().Set("Allow", strings.Join(allowed, ", "))
-	return nil, &problem{status: http.StatusMethodNotAllowed, code: "METHOD_NOT_ALLOWED", message: fmt.Sprintf("%s is not a method of this path; it has %s", x.request.Method, strings.Join(allowed, ", "))}
+	message := fmt.Sprintf("%s is not a method of this path; it has %s", x.request.Method, strings.Join(allowed, ", "))
+	return nil, &problem{status: http.StatusMethodNotAllowed, code: "METHOD_NOT_ALLOWED", message: message}
 }
 
 func (r *route) matches(segments []string) bool {
