@@ -75,118 +75,122 @@ func without(positions ...int) func([]daybook.Record) []daybook.Record {
 	}
 }
 
+type kindList = []verify.Kind
+
+// brokenPromises are stores that each lie in one way, and what is found then.
+var brokenPromises = map[string]struct {
+	driver tampered
+	want   kindList
+}{
+	"a record without an id": {
+		tampered{log: at(3, func(r *daybook.Record) { r.ID = daybook.ID{} })}, kindList{verify.Malformed}},
+	"a record without a type": {
+		tampered{log: at(3, func(r *daybook.Record) { r.Type = "" })}, kindList{verify.Malformed}},
+	"a record without a content type": {
+		tampered{log: at(3, func(r *daybook.Record) { r.ContentType = "" })}, kindList{verify.Malformed}},
+	"a record with a time finer than microseconds": {
+		tampered{log: at(3, func(r *daybook.Record) { r.OccurredAt = r.OccurredAt.Add(1) })}, kindList{verify.Malformed}},
+	"a record without a changeset": {
+		tampered{log: at(9, func(r *daybook.Record) { r.Changeset = nil })},
+		kindList{verify.HeadDiffers, verify.Malformed, verify.StatsDiffer, verify.ListDiffers, verify.Backwards}},
+	"a position that falls": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[6].Position, r[7].Position = r[7].Position, r[6].Position
+			return r
+		}}, kindList{verify.PositionOrder, verify.Backwards, verify.HeadDiffers, verify.ListDiffers}},
+	"a recorded time that falls": {
+		tampered{log: at(9, func(r *daybook.Record) { r.RecordedAt = r.RecordedAt.Add(-time.Hour) })},
+		kindList{verify.TimeOrder, verify.HeadDiffers, verify.ListDiffers}},
+	"recorded times that differ in a changeset": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[7].RecordedAt, r[8].RecordedAt = r[7].RecordedAt.Add(time.Hour), r[8].RecordedAt.Add(time.Hour)
+			return r
+		}}, kindList{verify.ChangesetHeader, verify.HeadDiffers, verify.ListDiffers}},
+	"a version that is missing": {
+		tampered{log: without(2)}, kindList{verify.VersionGap, verify.ChangesetCut, verify.StatsDiffer}},
+	"a changeset that is missing": {
+		tampered{log: without(4)},
+		kindList{verify.VersionGap, verify.ChangesetGap, verify.OrdinalGap, verify.StatsDiffer, verify.ClaimTwice}},
+	"a stream that is missing": {
+		tampered{log: without(6, 7, 8)}, kindList{verify.OrdinalGap, verify.StatsDiffer, verify.ListDiffers}},
+	"an ordinal that stands twice": {
+		tampered{log: at(9, func(r *daybook.Record) { own(r).Ordinal-- })}, kindList{verify.OrdinalGap, verify.StatsDiffer}},
+	"a changeset that does not begin where it says": {
+		tampered{log: func(r []daybook.Record) []daybook.Record { r[5].Changeset.First++; return r }}, kindList{verify.ChangesetHeader}},
+	"a changeset that does not hold as much as it says": {
+		tampered{log: func(r []daybook.Record) []daybook.Record { r[5].Changeset.Count++; return r }}, kindList{verify.ChangesetCut}},
+	"records that do not agree about their changeset": {
+		tampered{log: at(7, func(r *daybook.Record) { own(r).Metadata = []byte("other") })}, kindList{verify.ChangesetHeader}},
+	"a changeset that does not stand together": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[7], r[8] = r[8], r[7]
+			r[7].Position, r[8].Position = 8, 9
+			return r
+		}}, kindList{verify.ChangesetCut, verify.ChangesetHeader, verify.ChangesetGap, verify.OrdinalGap,
+			verify.AppendIDReused, verify.StatsDiffer, verify.HeadDiffers, verify.ListDiffers, verify.TimeOrder}},
+	"an event id that stands twice in a stream": {
+		tampered{log: func(r []daybook.Record) []daybook.Record { r[8].ID = r[0].ID; return r }}, kindList{verify.DuplicateID}},
+	"an append id that names two appends": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[8].Changeset.AppendID = r[0].Changeset.AppendID
+			return r
+		}}, kindList{verify.AppendIDReused}},
+	"an append with two changesets on one stream": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[2].Changeset.AppendID = r[4].Changeset.AppendID
+			r[3].Changeset.AppendID = r[4].Changeset.AppendID
+			return r
+		}}, kindList{verify.AppendIDReused}},
+	"a reference to what does not exist": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[5].Changeset.References = []daybook.StreamID{{Name: "account-3"}}
+			return r
+		}}, kindList{verify.ReferenceGone}},
+	"a claim that two streams hold": {
+		tampered{log: func(r []daybook.Record) []daybook.Record { r[3].Changeset.Releases = nil; return r }}, kindList{verify.ClaimTwice}},
+	"a claim released by another": {
+		tampered{log: func(r []daybook.Record) []daybook.Record {
+			r[2].Changeset.Releases = r[0].Changeset.Claims
+			return r
+		}}, kindList{verify.ClaimTwice}},
+	"a claim said to be held by another": {
+		tampered{holder: func(daybook.Claim, daybook.StreamID) daybook.StreamID { return daybook.Stream("account-1") }}, kindList{verify.ClaimTwice}},
+	"a log that reads differently backwards": {
+		tampered{backwards: without(3)}, kindList{verify.Backwards}},
+	"a log that reads forwards when asked backwards": {
+		tampered{backwards: func(r []daybook.Record) []daybook.Record { slices.Reverse(r); return r }}, kindList{verify.Backwards}},
+	"a stream that reads differently alone": {
+		tampered{stream: func(r []daybook.Record) []daybook.Record { r[0].Data = []byte("other"); return r }}, kindList{verify.StreamDiffers}},
+	"a stream that lacks a record alone": {
+		tampered{stream: func(r []daybook.Record) []daybook.Record { return r[1:] }}, kindList{verify.StreamDiffers}},
+	"a stream read out of order": {
+		tampered{stream: func(r []daybook.Record) []daybook.Record { slices.Reverse(r); return r }}, kindList{verify.StreamDiffers}},
+	"a head that is too low": {
+		tampered{head: func(_ daybook.StreamID, h daybook.Head) daybook.Head { h.Version--; return h }}, kindList{verify.HeadDiffers}},
+	"a head that is too high": {
+		tampered{head: func(_ daybook.StreamID, h daybook.Head) daybook.Head { h.Changeset++; return h }}, kindList{verify.HeadDiffers}},
+	"an end that is too low": {
+		tampered{end: func(daybook.Position) daybook.Position { return 5 }}, kindList{verify.StatsDiffer}},
+	"an end that is too high": {
+		tampered{end: func(end daybook.Position) daybook.Position { return end + 1 }}, kindList{verify.EndDiffers}},
+	"an end of nothing": {
+		tampered{end: func(daybook.Position) daybook.Position { return 0 }}, kindList{verify.EndDiffers, verify.StatsDiffer}},
+	"a list that lacks a stream": {
+		tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead { return h[1:] }}, kindList{verify.ListDiffers}},
+	"a list out of order": {
+		tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead { slices.Reverse(h); return h }}, kindList{verify.ListDiffers}},
+	"a list with a stream that is not there": {
+		tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead {
+			return append(h, daybook.StreamHead{Stream: daybook.Stream("zebra"), Head: daybook.Head{Version: 1, Position: 3}})
+		}}, kindList{verify.ListDiffers}},
+	"statistics that miscount": {
+		tampered{stats: func(s *daybook.Stats) { s.Records++ }}, kindList{verify.StatsDiffer}},
+	"damaged bytes": {
+		tampered{fails: &daybook.CorruptError{File: "1.log", Offset: 7, Position: 4, Reason: "checksum"}}, kindList{verify.Damaged}},
+}
+
 func TestEveryBrokenPromiseIsFound(t *testing.T) {
-	type kindList = []verify.Kind
-	for name, c := range map[string]struct {
-		driver tampered
-		want   kindList
-	}{
-		"a record without an id": {
-			tampered{log: at(3, func(r *daybook.Record) { r.ID = daybook.ID{} })}, kindList{verify.Malformed}},
-		"a record without a type": {
-			tampered{log: at(3, func(r *daybook.Record) { r.Type = "" })}, kindList{verify.Malformed}},
-		"a record without a content type": {
-			tampered{log: at(3, func(r *daybook.Record) { r.ContentType = "" })}, kindList{verify.Malformed}},
-		"a record with a time finer than microseconds": {
-			tampered{log: at(3, func(r *daybook.Record) { r.OccurredAt = r.OccurredAt.Add(1) })}, kindList{verify.Malformed}},
-		"a record without a changeset": {
-			tampered{log: at(9, func(r *daybook.Record) { r.Changeset = nil })},
-			kindList{verify.HeadDiffers, verify.Malformed, verify.StatsDiffer, verify.ListDiffers, verify.Backwards}},
-		"a position that falls": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[6].Position, r[7].Position = r[7].Position, r[6].Position
-				return r
-			}}, kindList{verify.PositionOrder, verify.Backwards, verify.HeadDiffers, verify.ListDiffers}},
-		"a recorded time that falls": {
-			tampered{log: at(9, func(r *daybook.Record) { r.RecordedAt = r.RecordedAt.Add(-time.Hour) })},
-			kindList{verify.TimeOrder, verify.HeadDiffers, verify.ListDiffers}},
-		"recorded times that differ in a changeset": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[7].RecordedAt, r[8].RecordedAt = r[7].RecordedAt.Add(time.Hour), r[8].RecordedAt.Add(time.Hour)
-				return r
-			}}, kindList{verify.ChangesetHeader, verify.HeadDiffers, verify.ListDiffers}},
-		"a version that is missing": {
-			tampered{log: without(2)}, kindList{verify.VersionGap, verify.ChangesetCut, verify.StatsDiffer}},
-		"a changeset that is missing": {
-			tampered{log: without(4)},
-			kindList{verify.VersionGap, verify.ChangesetGap, verify.OrdinalGap, verify.StatsDiffer, verify.ClaimTwice}},
-		"a stream that is missing": {
-			tampered{log: without(6, 7, 8)}, kindList{verify.OrdinalGap, verify.StatsDiffer, verify.ListDiffers}},
-		"an ordinal that stands twice": {
-			tampered{log: at(9, func(r *daybook.Record) { own(r).Ordinal-- })}, kindList{verify.OrdinalGap, verify.StatsDiffer}},
-		"a changeset that does not begin where it says": {
-			tampered{log: func(r []daybook.Record) []daybook.Record { r[5].Changeset.First++; return r }}, kindList{verify.ChangesetHeader}},
-		"a changeset that does not hold as much as it says": {
-			tampered{log: func(r []daybook.Record) []daybook.Record { r[5].Changeset.Count++; return r }}, kindList{verify.ChangesetCut}},
-		"records that do not agree about their changeset": {
-			tampered{log: at(7, func(r *daybook.Record) { own(r).Metadata = []byte("other") })}, kindList{verify.ChangesetHeader}},
-		"a changeset that does not stand together": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[7], r[8] = r[8], r[7]
-				r[7].Position, r[8].Position = 8, 9
-				return r
-			}}, kindList{verify.ChangesetCut, verify.ChangesetHeader, verify.ChangesetGap, verify.OrdinalGap,
-				verify.AppendIDReused, verify.StatsDiffer, verify.HeadDiffers, verify.ListDiffers, verify.TimeOrder}},
-		"an event id that stands twice in a stream": {
-			tampered{log: func(r []daybook.Record) []daybook.Record { r[8].ID = r[0].ID; return r }}, kindList{verify.DuplicateID}},
-		"an append id that names two appends": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[8].Changeset.AppendID = r[0].Changeset.AppendID
-				return r
-			}}, kindList{verify.AppendIDReused}},
-		"an append with two changesets on one stream": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[2].Changeset.AppendID = r[4].Changeset.AppendID
-				r[3].Changeset.AppendID = r[4].Changeset.AppendID
-				return r
-			}}, kindList{verify.AppendIDReused}},
-		"a reference to what does not exist": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[5].Changeset.References = []daybook.StreamID{{Name: "account-3"}}
-				return r
-			}}, kindList{verify.ReferenceGone}},
-		"a claim that two streams hold": {
-			tampered{log: func(r []daybook.Record) []daybook.Record { r[3].Changeset.Releases = nil; return r }}, kindList{verify.ClaimTwice}},
-		"a claim released by another": {
-			tampered{log: func(r []daybook.Record) []daybook.Record {
-				r[2].Changeset.Releases = r[0].Changeset.Claims
-				return r
-			}}, kindList{verify.ClaimTwice}},
-		"a claim said to be held by another": {
-			tampered{holder: func(daybook.Claim, daybook.StreamID) daybook.StreamID { return daybook.Stream("account-1") }}, kindList{verify.ClaimTwice}},
-		"a log that reads differently backwards": {
-			tampered{backwards: without(3)}, kindList{verify.Backwards}},
-		"a log that reads forwards when asked backwards": {
-			tampered{backwards: func(r []daybook.Record) []daybook.Record { slices.Reverse(r); return r }}, kindList{verify.Backwards}},
-		"a stream that reads differently alone": {
-			tampered{stream: func(r []daybook.Record) []daybook.Record { r[0].Data = []byte("other"); return r }}, kindList{verify.StreamDiffers}},
-		"a stream that lacks a record alone": {
-			tampered{stream: func(r []daybook.Record) []daybook.Record { return r[1:] }}, kindList{verify.StreamDiffers}},
-		"a stream read out of order": {
-			tampered{stream: func(r []daybook.Record) []daybook.Record { slices.Reverse(r); return r }}, kindList{verify.StreamDiffers}},
-		"a head that is too low": {
-			tampered{head: func(_ daybook.StreamID, h daybook.Head) daybook.Head { h.Version--; return h }}, kindList{verify.HeadDiffers}},
-		"a head that is too high": {
-			tampered{head: func(_ daybook.StreamID, h daybook.Head) daybook.Head { h.Changeset++; return h }}, kindList{verify.HeadDiffers}},
-		"an end that is too low": {
-			tampered{end: func(daybook.Position) daybook.Position { return 5 }}, kindList{verify.StatsDiffer}},
-		"an end that is too high": {
-			tampered{end: func(end daybook.Position) daybook.Position { return end + 1 }}, kindList{verify.EndDiffers}},
-		"an end of nothing": {
-			tampered{end: func(daybook.Position) daybook.Position { return 0 }}, kindList{verify.EndDiffers, verify.StatsDiffer}},
-		"a list that lacks a stream": {
-			tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead { return h[1:] }}, kindList{verify.ListDiffers}},
-		"a list out of order": {
-			tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead { slices.Reverse(h); return h }}, kindList{verify.ListDiffers}},
-		"a list with a stream that is not there": {
-			tampered{list: func(h []daybook.StreamHead) []daybook.StreamHead {
-				return append(h, daybook.StreamHead{Stream: daybook.Stream("zebra"), Head: daybook.Head{Version: 1, Position: 3}})
-			}}, kindList{verify.ListDiffers}},
-		"statistics that miscount": {
-			tampered{stats: func(s *daybook.Stats) { s.Records++ }}, kindList{verify.StatsDiffer}},
-		"damaged bytes": {
-			tampered{fails: &daybook.CorruptError{File: "1.log", Offset: 7, Position: 4, Reason: "checksum"}}, kindList{verify.Damaged}},
-	} {
+	for name, c := range brokenPromises {
 		t.Run(name, func(t *testing.T) {
 			c.driver.Driver = filled(t)
 			report := check(t, &c.driver, &verify.Options{MaxIDs: 2})
