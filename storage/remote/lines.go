@@ -50,7 +50,7 @@ func (l *lines[T]) values(ctx context.Context) iter.Seq2[T, error] {
 			if progress {
 				try = 0
 			}
-			var lost *unreachable
+			var lost *UnreachableError
 			if !errors.As(err, &lost) || ctx.Err() != nil || try >= l.driver.options.Retries {
 				fail(err)
 				return
@@ -89,8 +89,7 @@ func (l *lines[T]) once(ctx context.Context, params url.Values, yield func(T, er
 			return false, progress, err
 		}
 		if err != nil {
-			err = &unreachable{err: fmt.Errorf("the reply of %s was cut: %w", l.driver.base.Redacted(), err), sent: true}
-			return false, progress, l.cut(ctx, err)
+			return false, progress, l.cut(ctx, l.driver.unreachable(true, fmt.Errorf("the reply was cut: %w", err)))
 		}
 		if len(line) == 0 {
 			continue
@@ -100,7 +99,7 @@ func (l *lines[T]) once(ctx context.Context, params url.Values, yield func(T, er
 		}
 		value, err := l.decode(line)
 		if err != nil {
-			return false, progress, fmt.Errorf("%s does not answer like a Daybook server: %w", l.driver.base.Redacted(), err)
+			return false, progress, l.driver.stranger(err)
 		}
 		l.seen(value)
 		progress = true
@@ -116,8 +115,7 @@ func (l *lines[T]) cut(ctx context.Context, err error) error {
 		return ended
 	}
 	if errors.Is(err, context.Canceled) { // by the timer: ctx goes on
-		err = fmt.Errorf("%s was silent for %s", l.driver.base.Redacted(), l.driver.options.Timeout)
-		return &unreachable{err: err, sent: true}
+		return l.driver.unreachable(true, fmt.Errorf("silent for %s", l.driver.options.Timeout))
 	}
 	return err
 }

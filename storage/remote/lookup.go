@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -25,7 +24,7 @@ func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, e
 	}
 	head, err := wire.DecodeHead(body)
 	if err != nil {
-		return daybook.Head{}, fmt.Errorf("%s does not answer like a Daybook server: %w", d.base.Redacted(), err)
+		return daybook.Head{}, d.stranger(err)
 	}
 	return head.Head, nil
 }

@@ -32,16 +32,6 @@ type request struct {
 	accept      string
 }
 
-// unreachable is the error of a try that did not get an answer, or one that
-// says to come again. It does not match ErrRefused.
-type unreachable struct {
-	err  error
-	sent bool // the request may have reached the server
-}
-
-func (e *unreachable) Error() string { return e.err.Error() }
-func (e *unreachable) Unwrap() error { return e.err }
-
 // send sends a request once, and returns the reply if it is a good one. Its
 // body must be closed.
 func (d *Driver) send(ctx context.Context, r request) (*http.Response, error) {
@@ -70,10 +60,13 @@ func (d *Driver) send(ctx context.Context, r request) (*http.Response, error) {
 	}
 	reply, err := d.options.Client.Do(call)
 	if err != nil {
+		var wrapped *url.Error
 		if ended := ctx.Err(); ended != nil {
 			err = ended
+		} else if errors.As(err, &wrapped) {
+			err = wrapped.Err // without the URL: the server is named already
 		}
-		return nil, &unreachable{err: fmt.Errorf("asking %s: %w", d.base.Redacted(), err), sent: sent.Load()}
+		return nil, d.unreachable(sent.Load(), err)
 	}
 	if reply.StatusCode == http.StatusOK {
 		return reply, nil
@@ -105,22 +98,19 @@ func (d *Driver) failure(reply *http.Response) error {
 		if errors.Is(err, daybook.ErrCorrupt) {
 			return err
 		}
-		return &unreachable{err: err, sent: true}
+		return d.unreachable(true, err)
 	case http.StatusRequestTimeout, http.StatusTooManyRequests, http.StatusBadGateway,
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return &unreachable{err: err, sent: true}
+		return d.unreachable(true, err)
 	}
 	return err
 }
-
-// errNoStream is the answer for a stream without records.
-var errNoStream = errors.New("the server: there is no such stream")
 
 // ask sends a request until it is answered, and hands on the body of the reply.
 func (d *Driver) ask(ctx context.Context, r request) ([]byte, error) {
 	for try := 0; ; try++ {
 		body, err := d.askOnce(ctx, r)
-		var lost *unreachable
+		var lost *UnreachableError
 		if !errors.As(err, &lost) || ctx.Err() != nil || try >= d.options.Retries {
 			return body, err
 		}
@@ -141,7 +131,7 @@ func (d *Driver) askOnce(ctx context.Context, r request) ([]byte, error) {
 	defer reply.Body.Close()
 	body, err := io.ReadAll(reply.Body)
 	if err != nil {
-		return nil, &unreachable{err: fmt.Errorf("the reply of %s was cut: %w", d.base.Redacted(), err), sent: true}
+		return nil, d.unreachable(true, fmt.Errorf("the reply was cut: %w", err))
 	}
 	return body, nil
 }
@@ -153,7 +143,7 @@ func (d *Driver) get(ctx context.Context, path string, params url.Values, into a
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return fmt.Errorf("%s does not answer like a Daybook server: %w", d.base.Redacted(), err)
+		return d.stranger(err)
 	}
 	return nil
 }
