@@ -48,8 +48,10 @@ func (d *Driver) receipt(body []byte) (daybook.Receipt, error) {
 func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChangeset) error {
 	r := request{method: http.MethodPost, path: "/imports", contentType: typeNDJSON, accept: typeJSON}
 	for i := range changesets {
-		for j := range changesets[i].Records {
-			r.body = append(wire.AppendRecord(r.body, &changesets[i].Records[j]), '\n')
+		c := &changesets[i]
+		for _, record := range c.Records {
+			record.Stream, record.RecordedAt, record.Changeset = c.Stream, c.RecordedAt, &c.ChangesetHeader
+			r.body = append(wire.AppendRecord(r.body, &record), '\n')
 		}
 	}
 	for try := 0; ; try++ {

@@ -53,10 +53,10 @@ func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 		var end position
 		if err := d.get(waiting, "/position", params, &end); err != nil {
 			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
 			case d.closing.Err() != nil:
 				return daybook.ErrClosed
+			case ctx.Err() != nil:
+				return ctx.Err()
 			}
 			return err
 		}
