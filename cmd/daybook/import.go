@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-go/daybook"
+)
+
+// importFlags are the flags of the import subcommand.
+type importFlags struct {
+	from       string
+	appendOnly bool
+}
+
+func (p *program) importCommand() *cobra.Command {
+	var f importFlags
+	command := &cobra.Command{
+		Use:     "import",
+		GroupID: "move",
+		Short:   "Take in a log that was exported",
+		Long: `Takes in records as daybook export writes them, one JSON object a line. All is
+kept: ids, versions, positions, times. What the store has already is compared
+and passed over, so an import that was cut is simply run again, and so is one
+of a file that has grown. Where the store has other records at the same
+positions nothing is taken in: exit code 3.
+
+With --append the records are appended at the end of the log instead, with new
+versions, positions and recorded times, but with the ids of their appends: what
+was appended before is not appended twice.
+
+When all is taken in, the store is read again and counted.`,
+		Example: `  daybook import --from log.ndjson --store file:copy
+  daybook export --store http://old:7070 | daybook import --store file:new
+  daybook import --from other.ndjson --append`,
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return p.importLog(command.Context(), f) },
+	}
+	flags := command.Flags()
+	flags.StringVar(&f.from, "from", "", "the file to read (default standard input)")
+	flags.BoolVar(&f.appendOnly, "append", false, "append at the end of the log, with new positions")
+	return command
+}
+
+func (p *program) importLog(ctx context.Context, f importFlags) error {
+	source := &lineSource{name: "standard input", in: p.stdin}
+	if f.from != "" {
+		file, err := os.Open(f.from)
+		if err != nil {
+			return usageError(err)
+		}
+		defer file.Close()
+		source.name, source.in = f.from, file
+		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+			source.size = info.Size()
+		}
+	}
+	return p.with(writing, func(store *daybook.Store) error {
+		bar := p.newProgress()
+		defer bar.done()
+		m := &importing{store: store, source: source, bar: bar, append: f.appendOnly || !keepsPositions(ctx, store)}
+		err := m.run(ctx)
+		bar.done()
+		if err != nil {
+			if m.stored > 0 && hintOf(err) == "" {
+				err = hinted(err, "%s before it taken in; run the same import again to go on", counted(m.stored, "record"))
+			}
+			return err
+		}
+		return p.printImport(m)
+	})
+}
+
+// keepsPositions reports whether the storage can take in records as they are.
+// The question is an import that is wrong in itself: a storage that takes in
+// none says so before it looks.
+func keepsPositions(ctx context.Context, store *daybook.Store) bool {
+	return !errors.Is(store.Import(ctx, []daybook.RecordedChangeset{{}}), daybook.ErrUnsupported)
+}
+
+func (p *program) printImport(m *importing) error {
+	var err error
+	if p.json {
+		_, err = fmt.Fprintf(p.stdout, `{"imported":%d,"present":%d,"position":%d}`+"\n", m.stored, m.present, m.last)
+		return err
+	}
+	present := ""
+	if m.present > 0 {
+		present = fmt.Sprintf(", %s there already", grouped(m.present))
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s taken in%s; read back and counted, up to position %s\n", counted(m.stored, "record"), present, grouped(int64(m.last)))
+	return err
+}
+
+// importing is one run of an import.
+type importing struct {
+	store  *daybook.Store
+	source *lineSource
+	bar    *progress
+	append bool // with new positions
+
+	end     daybook.Position // of the log when the import began
+	compare *comparison      // with what stands up to end
+	piece   piece            // read, and not stored yet
+	stored  int64            // records
+	present int64            // records that were there already
+	first   daybook.Position // in the store, of the first record of the file
+	last    daybook.Position // in the store, of the last
+}
+
+// piece is what is stored at once: whole appends.
+type piece struct {
+	changesets []daybook.RecordedChangeset
+	line       int // of the first of them
+	records    int
+	bytes      int64
+}
+
+// A piece is closed at the end of the append that reaches one of these.
+const (
+	pieceRecords = 1000
+	pieceBytes   = 1 << 20
+)
+
+func (m *importing) run(ctx context.Context) error {
+	var err error
+	if m.end, err = m.store.End(ctx); err != nil {
+		return err
+	}
+	if !m.append {
+		m.compare = newComparison(ctx, m.store, m.end)
+		defer m.compare.stop()
+	}
+	for c, err := range m.source.changesets() {
+		if err != nil {
+			return err
+		}
+		m.bar.show("import", m.source.read, m.source.size)
+		if m.first == 0 {
+			m.first = c.Records[0].Position
+		}
+		if !m.append && c.Records[0].Position <= m.end {
+			if err := m.compare.changeset(&c); err != nil {
+				return err
+			}
+			m.present += int64(len(c.Records))
+			m.last = c.Records[len(c.Records)-1].Position
+			continue
+		}
+		if err := m.add(ctx, c); err != nil {
+			return err
+		}
+	}
+	if err := m.flush(ctx); err != nil {
+		return err
+	}
+	return m.check(ctx)
+}
+
+// add puts a changeset into the piece, and stores the piece first if it is
+// full and the changeset begins another append.
+func (m *importing) add(ctx context.Context, c readChangeset) error {
+	if n := len(m.piece.changesets); n > 0 {
+		full := m.piece.records >= pieceRecords || m.piece.bytes >= pieceBytes || m.append
+		if full && m.piece.changesets[n-1].AppendID != c.AppendID {
+			if err := m.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if len(m.piece.changesets) == 0 {
+		m.piece.line = c.line
+	}
+	m.piece.changesets = append(m.piece.changesets, c.RecordedChangeset)
+	m.piece.records += len(c.Records)
+	m.piece.bytes += c.bytes
+	return nil
+}
+
+// flush stores the piece.
+func (m *importing) flush(ctx context.Context) error {
+	if len(m.piece.changesets) == 0 {
+		return nil
+	}
+	if !m.append {
+		// Before the first record that is new, all that the store has must
+		// have been in the file.
+		if err := m.compare.finished(m.piece.line); err != nil {
+			return err
+		}
+		err := m.store.Import(ctx, m.piece.changesets)
+		if errors.Is(err, daybook.ErrUnsupported) && m.end == 0 && m.stored == 0 {
+			m.append = true // a server whose storage gives its own positions
+		} else if err != nil {
+			return fmt.Errorf("%s, line %d and what follows: %w", m.source.name, m.piece.line, err)
+		}
+	}
+	if m.append {
+		return m.appendPiece(ctx)
+	}
+	m.stored += int64(m.piece.records)
+	changesets := m.piece.changesets
+	records := changesets[len(changesets)-1].Records
+	m.last = records[len(records)-1].Position
+	m.piece = piece{}
+	return nil
+}
+
+// appendPiece appends the appends of the piece, each with its own id.
+func (m *importing) appendPiece(ctx context.Context) error {
+	var a daybook.Append
+	for i, c := range m.piece.changesets {
+		again := daybook.Changeset{Stream: c.Stream, Metadata: c.Metadata, Claims: c.Claims, Releases: c.Releases, References: c.References}
+		for _, record := range c.Records {
+			again.Events = append(again.Events, record.Event)
+		}
+		a.ID = c.AppendID
+		a.Changesets = append(a.Changesets, again)
+		if i+1 < len(m.piece.changesets) && m.piece.changesets[i+1].AppendID == a.ID {
+			continue
+		}
+		receipt, err := m.store.AppendAll(ctx, a)
+		if err != nil {
+			return fmt.Errorf("%s, line %d and what follows: %w", m.source.name, m.piece.line, err)
+		}
+		records := int64(0)
+		for _, c := range receipt.Changesets {
+			records += int64(c.Last-c.First) + 1
+		}
+		if receipt.Repeated {
+			m.present += records
+		} else {
+			m.stored += records
+		}
+		m.last = max(m.last, receipt.Position())
+		a = daybook.Append{}
+	}
+	m.piece = piece{}
+	return nil
+}
+
+// check reads back what was taken in, and counts it.
+func (m *importing) check(ctx context.Context) error {
+	if m.append || m.stored+m.present == 0 {
+		return nil // each append was answered by a receipt that was counted
+	}
+	var found int64
+	var last daybook.Position
+	for record, err := range m.store.ReadLog(ctx, daybook.LogRead{After: m.first - 1, To: m.last}) {
+		if err != nil {
+			return err
+		}
+		found++
+		last = record.Position
+		m.bar.show("check", found, m.stored+m.present)
+	}
+	if found != m.stored+m.present || last != m.last {
+		return fmt.Errorf("read back, the store has %s up to position %d, the import had %d up to position %d",
+			counted(found, "record"), last, m.stored+m.present, m.last)
+	}
+	return nil
+}
+
+// readChangeset is a changeset of the file that is imported.
+type readChangeset struct {
+	daybook.RecordedChangeset
+	line  int   // of its first record
+	bytes int64 // of its lines
+}
+
+// lineSource reads records, one a line.
+type lineSource struct {
+	name string
+	in   io.Reader
+	size int64 // of a file; 0 where it is not known
+	read int64 // bytes so far
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/httpapi"
+)
+
+// serveFlags are the flags of the serve subcommand.
+type serveFlags struct {
+	listen    string
+	logFormat string
+	logLevel  string
+	grace     time.Duration
+	limits    daybook.Limits
+	api       httpapi.Options
+}
+
+func (p *program) serveCommand() *cobra.Command {
+	var f serveFlags
+	command := &cobra.Command{
+		Use:     "serve",
+		GroupID: "keep",
+		Short:   "Serve the store over HTTP",
+		Long: `Serves the store over HTTP until it is interrupted (SIGINT or SIGTERM); then
+running requests are finished first. docs/http.md describes the interface;
+/openapi.json draws it for programs.
+
+The server knows no users and listens on this machine only, unless --listen
+says otherwise. Put a proxy that asks who is there in front of it before you
+open it to others.
+
+Where to look is written to standard output, the log to standard error.`,
+		Example: `  daybook serve
+  daybook serve --store file:/var/lib/daybook --listen 127.0.0.1:7071 --log-format json
+  daybook serve --store mem: --listen 127.0.0.1:0     # any free port`,
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return p.serve(command.Context(), f) },
+	}
+	flags := command.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:7070", "the address to listen on; port 0 is any free one")
+	flags.StringVar(&f.logFormat, "log-format", "text", "the format of the log: text or json")
+	flags.StringVar(&f.logLevel, "log-level", "info", "the least to log: debug (each request), info, warn or error")
+	flags.DurationVar(&f.grace, "grace", 0, "how long running requests may take when the server is stopped (default 15s)")
+	flags.Int64Var(&f.api.MaxBody, "max-body", 0, "the largest body of a request, in bytes (default 32 MiB)")
+	flags.Int64Var(&f.limits.AppendBytes, "max-append-bytes", 0, "the most that one append may carry, in bytes (default 16 MiB)")
+	flags.Int64Var(&f.limits.EventBytes, "max-event-bytes", 0, "the most that one event may carry, in bytes (default 16 MiB)")
+	flags.Int64Var(&f.limits.Events, "max-events", 0, "the most events that one append may have (default 10,000)")
+	flags.DurationVar(&f.api.Heartbeat, "heartbeat", 0, "how long a live stream may be silent (default 15s)")
+	flags.StringArrayVar(&f.api.TrustedOrigins, "trusted-origin", nil, "an origin whose web pages may write, like https://console.example.org; may be given again")
+	return command
+}
+
+func (p *program) serve(ctx context.Context, f serveFlags) error {
+	log, err := p.logger(f.logFormat, f.logLevel)
+	if err != nil {
+		return err
+	}
+	for _, origin := range f.api.TrustedOrigins {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return usagef("--trusted-origin %q: %v", origin, err)
+		}
+	}
+	driver, err := p.openDriver(opening{access: writing, log: log})
+	if err != nil {
+		return err
+	}
+	store := daybook.New(driver, &daybook.Options{Limits: f.limits})
+	defer store.Close()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
+	if err != nil {
+		return hinted(&failure{exit: exitStore, err: err}, "another address is given by --listen; port 0 is any free one")
+	}
+	if err := p.announce(listener.Addr()); err != nil {
+		return err
+	}
+	f.api.Version, f.api.Logger = version(), log
+	log.Info("serving", "address", listener.Addr().String(), "store", p.address(), "version", version())
+	err = httpapi.Serve(ctx, listener, httpapi.New(store, &f.api), &httpapi.ServerOptions{Grace: f.grace, Logger: log})
+	if closing := store.Close(); err == nil {
+		err = closing
+	}
+	log.Info("stopped", "store", p.address())
+	return err
+}
+
+// announce tells where to look.
+func (p *program) announce(address net.Addr) error {
+	url := "http://" + address.String()
+	if p.json {
+		return json.NewEncoder(p.stdout).Encode(map[string]string{"url": url, "store": p.address(), "version": version()})
+	}
+	_, err := fmt.Fprintf(p.stdout, `Daybook %s serves %s at %s
+
+  curl %s/healthz
+  curl -X POST %s/streams/account-1 -d '{"events":[{"type":"opened","owner":"Ann"}]}'
+  daybook log --follow --store %s
+
+`, version(), p.address(), url, url, url, url)
+	return err
+}
+
+// logger returns the log of the server.
+func (p *program) logger(format, level string) (*slog.Logger, error) {
+	var options slog.HandlerOptions
+	var least slog.Level
+	if err := least.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level %q: must be debug, info, warn or error", level)
+	}
+	options.Level = least
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(p.stderr, &options)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(p.stderr, &options)), nil
+	}
+	return nil, usagef("--log-format %q: must be text or json", format)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
+)
+
+func (p *program) statsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "stats",
+		GroupID: "keep",
+		Short:   "Count what the store holds",
+		Long:    `Counts streams, changesets and records, and tells where the log ends.`,
+		Example: `  daybook stats
+  daybook stats --json`,
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return p.stats(command.Context()) },
+	}
+}
+
+func (p *program) stats(ctx context.Context) error {
+	return p.with(reading, func(store *daybook.Store) error {
+		stats, err := store.Stats(ctx)
+		if err != nil {
+			return err
+		}
+		if p.json {
+			return json.NewEncoder(p.stdout).Encode(wire.Stats(stats))
+		}
+		for _, row := range []struct {
+			name  string
+			value int64
+		}{
+			{"streams", stats.Streams},
+			{"changesets", stats.Changesets},
+			{"records", stats.Records},
+			{"longest stream", int64(stats.LongestStream)},
+			{"last position", int64(stats.LastPosition)},
+			{"bytes", stats.Bytes},
+		} {
+			if _, err := fmt.Fprintf(p.stdout, "%-15s %s\n", row.name, grouped(row.value)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

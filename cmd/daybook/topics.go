@@ -1,0 +1,45 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// Topics are help without a command: "daybook help stores".
+
+func storesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "stores",
+		Short: "How a store is named",
+		Long: `A store is named by --store URL on every subcommand, else by the environment
+variable DAYBOOK_STORE, else it is ` + defaultStore + `.
+
+  file:DIR         The files in a directory. A subcommand that writes creates
+                   it, and needs to be the only one that writes: while a server
+                   runs on it, write through the server. Subcommands that only
+                   read open it read-only, at any time.
+  http://HOST      A Daybook server, here or elsewhere.
+  https://HOST     The same, encrypted.
+  mem:             A store in memory that is gone when the command ends: to
+                   try "daybook serve" without leaving anything behind.`,
+	}
+}
+
+func exitCodesTopic() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit codes mean",
+		Long: `  0    done
+  1    failed: the reason stands on standard error; for an append, the outcome
+       is unknown unless it says "refused": send it again with the same --id.
+       "daybook verify" ends so when it has found something
+  2    wrong usage or invalid input; nothing was stored
+  3    conflict: the store is not in the state that the append expects, or an
+       import finds other records; nothing of the append was stored
+  4    not found: the stream has no records
+  5    the store cannot be opened or reached: it does not exist, another process
+       is writing it, the server does not answer
+  130  interrupted
+
+Errors are one line on standard error, "daybook: ...", often with a hint below.
+With --json they are one JSON object with "error", "message", "exit_code", the
+hint if there is one, and what else is known (see docs/http.md).`,
+	}
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
+	"github.com/daybook-go/daybook/verify"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	var options verify.Options
+	command := &cobra.Command{
+		Use:     "verify",
+		GroupID: "keep",
+		Short:   "Check every promise of the store",
+		Long: `Reads the whole store several times, the log forwards and backwards and every
+stream alone, and checks that it all agrees: positions, times, versions,
+changesets, ids, claims, references, heads and counts. It works on every store,
+also through a server and while others append.
+
+Findings are written to standard output, one a line, and make exit code 1.`,
+		Example: `  daybook verify
+  daybook verify --store http://127.0.0.1:7070
+  daybook verify --json`,
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return p.verify(command.Context(), options) },
+	}
+	command.Flags().IntVar(&options.MaxFindings, "max-findings", 1000, "write at most so many findings; all are counted")
+	return command
+}
+
+func (p *program) verify(ctx context.Context, options verify.Options) error {
+	return p.with(reading, func(store *daybook.Store) error {
+		bar := p.newProgress()
+		options.Progress = func(at verify.Progress) { bar.show(at.Step, at.Done, at.Total) }
+		report, err := verify.Store(ctx, store, &options)
+		bar.done()
+		if err != nil {
+			return err
+		}
+		if p.json {
+			_, err = p.stdout.Write(jsonReport(&report))
+		} else {
+			err = p.printReport(&report)
+		}
+		if err == nil && !report.OK() {
+			err = hinted(errors.New(counted(report.Found, "finding")), "docs/cli.md says what the kinds of findings mean")
+		}
+		return err
+	})
+}
+
+func (p *program) printReport(r *verify.Report) error {
+	for _, finding := range r.Findings {
+		fmt.Fprintln(p.stdout, printable(finding.String()))
+	}
+	if more := r.Found - int64(len(r.Findings)); more > 0 {
+		fmt.Fprintf(p.stdout, "and %s more\n", grouped(more))
+	}
+	for _, skipped := range r.Skipped {
+		fmt.Fprintf(p.stdout, "not checked: %s\n", printable(skipped))
+	}
+	verdict := "sound"
+	if !r.OK() {
+		verdict = counted(r.Found, "finding")
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s: %s in %s of %s, up to position %s; %s held\n", verdict, counted(r.Records, "record"),
+		counted(r.Changesets, "changeset"), counted(r.Streams, "stream"), grouped(int64(r.End)), counted(r.Claims, "claim"))
+	return err
+}
+
+// jsonReport is the report as one JSON object.
+func jsonReport(r *verify.Report) []byte {
+	out := fmt.Appendf(nil, `{"ok":%t,"found":%d,"streams":%d,"changesets":%d,"records":%d,"claims":%d,"position":%d,"findings":[`,
+		r.OK(), r.Found, r.Streams, r.Changesets, r.Records, r.Claims, r.End)
+	for i, f := range r.Findings {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, `{"kind":`...)
+		out = wire.AppendString(out, string(f.Kind))
+		if f.Stream != (daybook.StreamID{}) {
+			out = wire.AppendString(append(out, `,"stream_id":`...), valid(f.Stream.Name))
+			if f.Stream.Partition != "" {
+				out = wire.AppendString(append(out, `,"partition":`...), valid(f.Stream.Partition))
+			}
+		}
+		if f.Position > 0 {
+			out = fmt.Appendf(out, `,"position":%d`, f.Position)
+		}
+		out = wire.AppendString(append(out, `,"message":`...), valid(f.Message))
+		out = append(out, '}')
+	}
+	out = append(out, `],"skipped":[`...)
+	for i, skipped := range r.Skipped {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = wire.AppendString(out, valid(skipped))
+	}
+	return append(out, "]}\n"...)
+}

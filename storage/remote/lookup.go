@@ -1,0 +1,85 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
+)
+
+// Head implements daybook.HeadReader.
+func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
+	r := request{method: http.MethodGet, path: streamPath(id, ""), params: wire.StreamParams(id, daybook.StreamRead{}), accept: typeJSON}
+	body, err := d.ask(ctx, r)
+	if errors.Is(err, errNoStream) {
+		return daybook.Head{}, nil
+	}
+	if err != nil {
+		return daybook.Head{}, err
+	}
+	head, err := wire.DecodeHead(body)
+	if err != nil {
+		return daybook.Head{}, d.stranger(err)
+	}
+	return head.Head, nil
+}
+
+// position is the reply of GET /position.
+type position struct {
+	Position daybook.Position `json:"position"`
+}
+
+// End implements daybook.EndReader.
+func (d *Driver) End(ctx context.Context) (daybook.Position, error) {
+	var end position
+	err := d.get(ctx, "/position", nil, &end)
+	return end.Position, err
+}
+
+// Wait implements daybook.Waiter: it asks the server, which answers when there
+// is something, or when half of Options.Timeout has passed.
+func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
+	wait := min(d.options.Timeout/2, 30*time.Second)
+	params := url.Values{"after": {strconv.FormatInt(int64(after), 10)}, "wait": {wait.String()}}
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.closing, cancel)()
+	for {
+		var end position
+		if err := d.get(waiting, "/position", params, &end); err != nil {
+			switch {
+			case d.closing.Err() != nil:
+				return daybook.ErrClosed
+			case ctx.Err() != nil:
+				return ctx.Err()
+			}
+			return err
+		}
+		if end.Position > after {
+			return nil
+		}
+	}
+}
+
+// Stats implements daybook.StatsReader.
+func (d *Driver) Stats(ctx context.Context) (daybook.Stats, error) {
+	var stats wire.Stats
+	err := d.get(ctx, "/stats", nil, &stats)
+	return daybook.Stats(stats), err
+}
+
+// ClaimHolder implements daybook.ClaimReader.
+func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {
+	params := url.Values{"partition": {partition}, "kind": {claim.Kind}, "value": {claim.Value}}
+	var answer struct {
+		Held   bool          `json:"held"`
+		Holder wire.StreamID `json:"holder"`
+	}
+	err := d.get(ctx, "/claims", params, &answer)
+	return answer.Holder.ID(), answer.Held, err
+}
