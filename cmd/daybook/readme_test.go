@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestTheWalkThroughOfTheREADMEPrintsWhatItSays runs every command of the
+// README's console blocks against a server, which is killed and started again
+// between the blocks. DAYBOOK_UPDATE=1 writes what they printed into the
+// README.
+func TestTheWalkThroughOfTheREADMEPrintsWhatItSays(t *testing.T) {
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("SKIPPED: the README's walk-through needs %s, which is not on this machine", tool)
+		}
+	}
+	const name = "../../README.md"
+	readme, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	updated := string(readme)
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		server, err := startServer(dir, "file:"+defaultDir(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		printed := runBlock(t, dir, server.url, block[1])
+		server.kill()
+		if os.Getenv("DAYBOOK_UPDATE") != "" {
+			updated = strings.Replace(updated, block[1], printed, 1)
+			continue
+		}
+		if got, want := timeless(printed), timeless(block[1]); got != want {
+			t.Errorf("the README's walk-through is not what the commands print.\nThe README:\n%s\nPrinted:\n%s", want, got)
+		}
+	}
+	if updated != string(readme) {
+		if err := os.WriteFile(name, []byte(updated), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func defaultDir(dir string) string { return filepath.Join(dir, "daybook-data") }
+
+// runBlock runs the commands of a console block, and returns the block with
+// what they printed.
+func runBlock(t *testing.T, dir, url, block string) string {
+	t.Helper()
+	host := strings.TrimPrefix(url, "http://")
+	var printed strings.Builder
+	for _, line := range strings.Split(block, "\n") {
+		typed, ok := strings.CutPrefix(line, "$ ")
+		if !ok {
+			continue
+		}
+		command := exec.Command("bash", "-c", strings.NewReplacer("localhost:7070", host, "bin/daybook", "daybook").Replace(typed))
+		command.Dir = dir
+		command.Env = append(os.Environ(), storeVariable+"=")
+		var out bytes.Buffer
+		command.Stdout, command.Stderr = &out, &out
+		if err := command.Run(); err != nil {
+			t.Errorf("%s: %v\n%s", typed, err, out.String())
+		}
+		printed.WriteString(line + "\n" + strings.ReplaceAll(out.String(), host, "localhost:7070"))
+		if !strings.HasSuffix(printed.String(), "\n") {
+			printed.WriteByte('\n')
+		}
+	}
+	return printed.String()
+}
+
+var (
+	times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	ids   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+)
+
+// timeless is text without what differs from run to run.
+func timeless(text string) string {
+	text = times.ReplaceAllString(text, "TIME")
+	text = ids.ReplaceAllString(text, "ID")
+	return regexp.MustCompile(` {2,}`).ReplaceAllString(text, "  ")
+}
