@@ -16,9 +16,9 @@ import (
 
 func checkRandomHistories(s *subject) {
 	random := s.random()
-	histories := 8
+	histories := 16
 	if testing.Short() {
-		histories = 2
+		histories = 3
 	}
 	for range histories {
 		p := newPair(s, rand.New(rand.NewPCG(random.Uint64(), 0)))

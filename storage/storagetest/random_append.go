@@ -27,7 +27,11 @@ func (p *pair) randomAppend() rankedAppend {
 	}
 	if p.s.offered(References) && p.random.IntN(6) == 0 {
 		c := &a.Changesets[p.random.IntN(count)]
-		c.References = append(c.References, p.pools.stream())
+		reference := p.pools.stream()
+		if p.random.IntN(3) == 0 {
+			reference.Name = numbered("nobody", p.random.IntN(4))
+		}
+		c.References = append(c.References, reference)
 		if p.random.IntN(3) == 0 {
 			c.References = append(c.References, a.Changesets[count-1].Stream)
 		}

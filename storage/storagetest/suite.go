@@ -45,7 +45,7 @@ type T interface {
 // is compared with it: see storage/README.md.
 func Run(t *testing.T, open func(t *testing.T) daybook.Driver) {
 	t.Helper()
-	run(t, false, func(t *testing.T) (daybook.Driver, func() daybook.Driver) { return open(t), nil })
+	settleResults(t, run(t, false, func(t *testing.T) (daybook.Driver, func() daybook.Driver) { return open(t), nil }))
 }
 
 // RunDurable checks what Run checks, and besides, that a driver which outlives
@@ -54,10 +54,11 @@ func Run(t *testing.T, open func(t *testing.T) daybook.Driver) {
 // driver on the same data.
 func RunDurable(t *testing.T, open func(t *testing.T) (driver daybook.Driver, reopen func() daybook.Driver)) {
 	t.Helper()
-	run(t, true, open)
+	settleResults(t, run(t, true, open))
 }
 
-func run(t *testing.T, durable bool, open func(t *testing.T) (daybook.Driver, func() daybook.Driver)) {
+// run checks the promises, and returns what it found of each that it checked.
+func run(t *testing.T, durable bool, open func(t *testing.T) (daybook.Driver, func() daybook.Driver)) map[string]outcome {
 	t.Helper()
 	found := map[string]outcome{}
 	offers := offers{}
@@ -77,7 +78,7 @@ func run(t *testing.T, durable bool, open func(t *testing.T) (daybook.Driver, fu
 			}
 		})
 	}
-	settleResults(t, found)
+	return found
 }
 
 // Promise is one thing that a driver must do.

@@ -83,25 +83,33 @@ func checkWaitCancelled(s *subject) {
 	})
 }
 
+// checkWakeUps appends the next record only when all have seen the one before,
+// so that a waiter that was not woken by one record is not woken by the next.
 func checkWakeUps(s *subject) {
 	const waiters, appends = 3, 60
 	b := s.book()
 	ctx, cancel := s.within()
 	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
+	seen := make(chan struct{})
 	for waiter := range waiters {
 		group.Go(func() error {
 			var at daybook.Position
-			for seen := 0; seen < appends; {
+			for count := 0; count < appends; {
 				if err := b.Wait(ctx, at); err != nil {
-					return fmt.Errorf("waiter %d, after %d of %d records, behind position %d: %w", waiter, seen, appends, at, err)
+					return fmt.Errorf("waiter %d, after %d of %d records, behind position %d: %w", waiter, count, appends, at, err)
 				}
 				records, err := gather(b.ReadLog(ctx, daybook.LogRead{After: at}))
 				if err != nil {
 					return err
 				}
-				if seen += len(records); len(records) > 0 {
-					at = records[len(records)-1].Position
+				for _, r := range records {
+					count, at = count+1, r.Position
+					select {
+					case seen <- struct{}{}:
+					case <-ctx.Done():
+						return ctx.Err()
+					}
 				}
 			}
 			return nil
@@ -111,6 +119,13 @@ func checkWakeUps(s *subject) {
 		for i := range appends {
 			if _, err := b.Append(ctx, daybook.Stream(numbered("account", i%3)), daybook.ExpectAny(), event("deposited")); err != nil {
 				return err
+			}
+			for range waiters {
+				select {
+				case <-seen:
+				case <-ctx.Done():
+					return fmt.Errorf("record %d was not seen by all: %w", i+1, ctx.Err())
+				}
 			}
 		}
 		return nil
