@@ -257,6 +257,46 @@ func TestManyReadersAtTheTailSeeEverythingInOrder(t *testing.T) {
 	wait.Wait()
 }
 
+// Readers share what they send in a tail of bounded size, and fall out of it
+// when they lag: either way each gets every record once, in order.
+func TestReadersInAndBehindTheSharedTailSeeEverything(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		rounds, each, pad int
+	}{{"many", 200, 100, 0}, {"large", 60, 2, 300_000}} {
+		t.Run(test.name, func(t *testing.T) {
+			s := serve(t, nil)
+			all, odd := s.listen("/records"), s.listen("/records?tag=odd")
+			data := []byte(`"` + strings.Repeat("x", test.pad) + `"`)
+			var wait sync.WaitGroup
+			follow := func(l *listener, first, step int) {
+				for want := first; want <= test.rounds*test.each; want += step {
+					event, more := l.next()
+					for more && event.name == "" {
+						event, more = l.next()
+					}
+					if event.id != fmt.Sprint(want) || len(event.data) < test.pad {
+						t.Errorf("%q came with %d bytes, want %d", event.id, len(event.data), want)
+						return
+					}
+				}
+			}
+			wait.Go(func() { follow(all, 1, 1) })
+			wait.Go(func() { follow(odd, 1, 2) })
+			for range test.rounds {
+				events := make([]daybook.Event, test.each)
+				for i := range events {
+					events[i] = daybook.Event{Type: "e", Data: data, Tags: [][]string{{"odd"}, nil}[i%2]}
+				}
+				if _, err := s.store.Append(t.Context(), daybook.Stream("a"), daybook.ExpectAny(), events...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wait.Wait()
+		})
+	}
+}
+
 func TestALiveStreamTellsThatTheServerShutsDown(t *testing.T) {
 	s := serve(t, nil)
 	fill(t, s.store, 3)
