@@ -232,7 +232,7 @@ func (w *flushWriter) FlushError() error {
 
 func TestManyReadersAtTheTailSeeEverythingInOrder(t *testing.T) {
 	s := serve(t, nil)
-	const readers, records = 40, 300
+	const readers, records = 60, 300
 	var wait sync.WaitGroup
 	for range readers {
 		l := s.listen("/records")
@@ -263,7 +263,7 @@ func TestReadersInAndBehindTheSharedTailSeeEverything(t *testing.T) {
 	for _, test := range []struct {
 		name              string
 		rounds, each, pad int
-	}{{"many", 200, 100, 0}, {"large", 60, 2, 300_000}} {
+	}{{"many", 200, 100, 0}, {"large", 30, 2, 200_000}} {
 		t.Run(test.name, func(t *testing.T) {
 			s := serve(t, nil)
 			all, odd := s.listen("/records"), s.listen("/records?tag=odd")

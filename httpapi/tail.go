@@ -41,7 +41,10 @@ func (t *tail) read(ctx context.Context, store *daybook.Store, place, end dayboo
 	}
 	select {
 	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+		defer func() {
+			t.evict()
+			<-t.turn
+		}()
 	case <-ctx.Done():
 		return nil, 0, false, ctx.Err()
 	}
@@ -57,9 +60,7 @@ func (t *tail) read(ctx context.Context, store *daybook.Store, place, end dayboo
 		}
 	}
 	from := sort.Search(len(t.records), func(i int) bool { return t.records[i].Position > place })
-	records = t.records[from:len(t.records):len(t.records)]
-	t.evict()
-	return records, max(t.end, place), true, nil
+	return t.records[from:len(t.records):len(t.records)], max(t.end, place), true, nil
 }
 
 // fill adds what the log holds up to end. After an error the tail holds what
