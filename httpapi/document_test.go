@@ -168,8 +168,12 @@ func (c *checkedTransport) check(r *http.Request, reply *http.Response, path str
 			if !given || strings.HasPrefix(data, `{"reason"`) {
 				return
 			}
-			if err := conforms("Record", []byte(data)); err != nil {
-				fail("the data is not a Record as the document says: %v\n%s", err, data)
+			schema := "Record"
+			if strings.HasPrefix(data, `{"error"`) {
+				schema = "Error"
+			}
+			if err := conforms(schema, []byte(data)); err != nil {
+				fail("the data is not a %s as the document says: %v\n%s", schema, err, data)
 			}
 		})
 	}

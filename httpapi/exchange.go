@@ -31,6 +31,7 @@ type exchange struct {
 	stream string     // the stream that the path names
 	query  url.Values // its parameters
 
+	overfull  bool // the body is larger than what is taken, and has not been read
 	status    int
 	out       []byte // what has not left yet
 	committed bool   // status and headers have left
@@ -124,6 +125,23 @@ func (x *exchange) flush() error {
 	return x.broken
 }
 
+// lingering is how long the rest of a body that is too large is thrown away.
+const lingering = 5 * time.Second
+
+// linger throws away what a client still sends of a body that is too large: a
+// connection that is closed while it sends takes the reply down with it.
+func (x *exchange) linger() {
+	_ = x.control.EnableFullDuplex() // else the server would not read on after the reply
+	x.writer.Header().Set("Connection", "close")
+	if err := x.end(); err != nil || x.request.Header.Get("Expect") != "" {
+		return // who waits to be asked for the body sends none
+	}
+	if x.control.Flush() != nil || x.control.SetReadDeadline(time.Now().Add(lingering)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, x.request.Body) // whatever ends it, the reply has left
+}
+
 // finish ends the exchange: it answers for a panic and logs the request.
 func (x *exchange) finish() {
 	failure := recover()
@@ -159,10 +177,7 @@ func (b *pacedBody) readAll() ([]byte, error) {
 
 // bodyError says in our words why a body could not be read.
 func bodyError(err error, arrived int64) error {
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
-		return &daybook.LimitError{Field: "body", Value: tooLarge.Limit + 1, Limit: tooLarge.Limit, Unit: "bytes"}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &problem{status: http.StatusRequestTimeout, code: "REQUEST_TIMEOUT", message: "the body did not arrive in time; nothing was stored"}
 	case errors.Is(err, io.ErrUnexpectedEOF):

@@ -15,6 +15,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +68,8 @@ type Handler struct {
 	options Options
 	origins *http.CrossOriginProtection
 	openapi []byte
+	tail    *tail
+	readers atomic.Int64 // live streams
 	// prefix and requests name each request: prefix is that of this handler.
 	prefix   string
 	requests atomic.Uint64
@@ -75,7 +78,7 @@ type Handler struct {
 // New returns a handler that serves store. It panics where one of
 // Options.TrustedOrigins is not an origin.
 func New(store *daybook.Store, options *Options) *Handler {
-	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), prefix: daybook.NewID().String()[24:]}
+	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), tail: newTail(), prefix: daybook.NewID().String()[24:]}
 	if options != nil {
 		h.options = *options
 	}
@@ -140,6 +143,7 @@ func (h *Handler) serve(x *exchange) error {
 func (h *Handler) readBody(x *exchange) ([]byte, error) {
 	limit := h.options.MaxBody
 	if length := x.request.ContentLength; length > limit {
+		x.overfull = true
 		return nil, &daybook.LimitError{Field: "body", Value: length, Limit: limit, Unit: "bytes"}
 	}
 	body := &pacedBody{exchange: x, body: http.MaxBytesReader(x.writer, x.request.Body, limit), start: time.Now(), grace: h.options.BodyTimeout}
@@ -147,6 +151,10 @@ func (h *Handler) readBody(x *exchange) ([]byte, error) {
 	// The deadline must not outlive the body: the server reads on to see
 	// whether the client is still there.
 	_ = x.control.SetReadDeadline(time.Time{}) // a writer without deadlines never had one
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		x.overfull = true
+		return nil, &daybook.LimitError{Field: "body", Value: tooLarge.Limit + 1, Limit: tooLarge.Limit, Unit: "bytes"}
+	}
 	if err != nil {
 		return nil, bodyError(err, int64(len(data)))
 	}

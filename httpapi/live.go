@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strconv"
 	"time"
@@ -13,9 +14,10 @@ import (
 )
 
 // A live stream reads what is there, sends it, and waits for more. It keeps no
-// records of its own: what a reader has not accepted stands in the store, so
-// that a thousand readers cost a thousand small buffers. While a reader is
-// being written to, what is appended gathers in the log, and leaves together.
+// records of its own: what a reader has not accepted stands in the store, or in
+// the tail that all of them share, so that a thousand readers cost a thousand
+// small buffers. While a reader is being written to, what is appended gathers
+// in the log, and leaves together.
 
 // live is a stream of server-sent events.
 type live struct {
@@ -45,18 +47,51 @@ func (h *Handler) liveLog(x *exchange, read daybook.LogRead) error {
 		if err != nil || end <= daybook.Position(l.place) {
 			return max(end, daybook.Position(l.place)), err
 		}
-		read.After, read.To = daybook.Position(l.place), end
-		for record, err := range h.store.ReadLog(l.ctx, read) {
-			if err != nil {
-				return 0, err
-			}
-			if err := l.record(int64(record.Position), &record); err != nil {
-				return 0, err
-			}
+		records, reached, ok, err := h.tail.read(l.ctx, h.store, daybook.Position(l.place), end)
+		switch {
+		case err != nil:
+			return 0, err
+		case ok:
+			err = l.sendTail(records, &read.Filter)
+		default:
+			reached = end
+			read.After, read.To = daybook.Position(l.place), end
+			err = l.sendLog(h.store.ReadLog(l.ctx, read))
 		}
-		l.place = int64(end)
-		return end, nil
+		if err == nil {
+			l.place = int64(reached)
+		}
+		return reached, err
 	})
+}
+
+// sendTail sends those records of the tail that the filter selects.
+func (l *live) sendTail(records []tailRecord, filter *daybook.Filter) error {
+	for i := range records {
+		r := &records[i]
+		if !filter.Matches(&r.Record) {
+			continue
+		}
+		l.out = append(l.out, r.frame...)
+		if err := l.note(int64(r.Position)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendLog sends records whose ids are their positions.
+func (l *live) sendLog(records iter.Seq2[daybook.Record, error]) error {
+	for record, err := range records {
+		if err != nil {
+			return err
+		}
+		l.out = appendFrame(l.out, int64(record.Position), &record)
+		if err := l.note(int64(record.Position)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // liveStream follows a stream: the id of each event is the version of its
@@ -88,7 +123,8 @@ func (h *Handler) liveStream(x *exchange, read daybook.StreamRead) error {
 			if err != nil {
 				return 0, err
 			}
-			if err := l.record(int64(record.Version), &record); err != nil {
+			l.out = appendFrame(l.out, int64(record.Version), &record)
+			if err := l.note(int64(record.Version)); err != nil {
 				return 0, err
 			}
 		}
@@ -133,8 +169,11 @@ func (h *Handler) serveLive(x *exchange, place int64, catchUp func(l *live) (day
 	header.Set("Content-Type", formatSSE)
 	header.Set("X-Accel-Buffering", "no") // proxies must not hold events back
 	x.out = append(x.out, "retry: 2000\n\n"...)
+	h.readers.Add(1)
+	defer h.readers.Add(-1)
 	err := l.deliver()
 	for err == nil {
+		l.gather()
 		var end daybook.Position
 		if end, err = catchUp(l); err == nil && len(l.out) > 0 {
 			err = l.deliver()
@@ -147,13 +186,36 @@ func (h *Handler) serveLive(x *exchange, place int64, catchUp func(l *live) (day
 	return nil
 }
 
-// record puts a record into the stream.
-func (l *live) record(id int64, r *daybook.Record) error {
-	l.out = append(l.out, "id: "...)
-	l.out = strconv.AppendInt(l.out, id, 10)
-	l.out = append(l.out, "\nevent: record\ndata: "...)
-	l.out = wire.AppendRecord(l.out, r)
-	l.out = append(l.out, "\n\n"...)
+// gather holds a reader back that has only just been written to, the longer
+// the more readers there are, so that more leaves with each write: writing to
+// all of them for each record would leave no time for anything else. One that
+// comes after a pause is not held back.
+func (l *live) gather() {
+	const perReader, least, most = 20 * time.Microsecond, time.Millisecond, 50 * time.Millisecond
+	pause := min(time.Duration(l.handler.readers.Load())*perReader, most) - l.handler.options.Now().Sub(l.last)
+	if pause < least {
+		return
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.ctx.Done():
+	}
+}
+
+// appendFrame appends the event that brings a record.
+func appendFrame(out []byte, id int64, r *daybook.Record) []byte {
+	out = append(out, "id: "...)
+	out = strconv.AppendInt(out, id, 10)
+	out = append(out, "\nevent: record\ndata: "...)
+	out = wire.AppendRecord(out, r)
+	return append(out, "\n\n"...)
+}
+
+// note remembers that the record with the id stands in the reply, and lets the
+// reply leave when enough of it has gathered.
+func (l *live) note(id int64) error {
 	l.place, l.told = id, id
 	if len(l.out) < fullPiece {
 		return nil

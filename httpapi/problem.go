@@ -45,6 +45,10 @@ func (x *exchange) reply(err error) {
 	x.status = x.statusOf(err)
 	x.writer.Header().Set("Content-Type", "application/json")
 	x.out = x.errorBody(x.out[:0], err)
+	if x.overfull {
+		x.linger()
+		return
+	}
 	_ = x.end() // who cannot be reached learns nothing
 }
 

@@ -130,6 +130,17 @@ func (s *server) open(method, path string, body io.Reader, header ...string) *ht
 	return response
 }
 
+// openUnchecked sends a GET whose reply is not held against the document,
+// because it is not whole.
+func (s *server) openUnchecked(path string) *http.Response {
+	s.t.Helper()
+	response, err := http.Get(s.url + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return response
+}
+
 // must fails the test unless the reply has the status.
 func (r *reply) must(status int) *reply {
 	r.t.Helper()
