@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strings"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
@@ -102,7 +103,7 @@ func (p *program) report(ctx context.Context, err error) int {
 		_, _ = p.stderr.Write(jsonError(err, exit, hint)) // there is no one left to tell
 		return exit
 	}
-	fmt.Fprintf(p.stderr, "daybook: %s\n", printable(err.Error()))
+	fmt.Fprintf(p.stderr, "daybook: %s\n", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	p.explain(err)
 	if hint != "" {
 		fmt.Fprintf(p.stderr, "hint: %s\n", printable(hint))
