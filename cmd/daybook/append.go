@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -105,7 +106,7 @@ func (f *appendFlags) add(command *cobra.Command) {
 func (p *program) build(f *appendFlags, stream daybook.StreamID, conditional bool) (daybook.Append, error) {
 	var none daybook.Append
 	c := daybook.Changeset{Stream: stream}
-	a := daybook.Append{}
+	a := daybook.Append{ID: daybook.NewID()}
 	var err error
 	if f.id != "" {
 		a.ID = daybook.IDOf(f.id)
@@ -214,6 +215,9 @@ func (p *program) readEvents() ([]daybook.Event, error) {
 func (p *program) append(ctx context.Context, a daybook.Append) error {
 	return p.with(writing, func(store *daybook.Store) error {
 		receipt, err := store.AppendAll(ctx, a)
+		if err != nil && !errors.Is(err, daybook.ErrRefused) {
+			return hinted(err, "whether it is stored is not known: send it again with --id %s, it is stored once", a.ID)
+		}
 		if err != nil {
 			return err
 		}

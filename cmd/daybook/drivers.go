@@ -69,7 +69,8 @@ func (p *program) openDriver(how opening) (daybook.Driver, error) {
 	case "file":
 		return p.openFile(strings.TrimPrefix(rest, "//"), how)
 	case "http", "https":
-		return remote.Open(address, nil)
+		// Somebody waits at the keyboard: fewer tries than a program makes.
+		return remote.Open(address, &remote.Options{Retries: 3})
 	case "mem":
 		if rest != "" {
 			return nil, usagef("store %q: nothing may stand behind mem:", address)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"strings"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
@@ -93,16 +94,15 @@ func hintOf(err error) string {
 // report writes an error for the user and returns its exit code.
 func (p *program) report(ctx context.Context, err error) int {
 	exit := exitOf(err)
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		exit = exitInterrupted
-		err = &failure{exit: exit, err: errors.New("interrupted")}
-	}
 	hint := hintOf(err)
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		exit, err = exitInterrupted, errors.New("interrupted")
+	}
 	if p.json {
 		_, _ = p.stderr.Write(jsonError(err, exit, hint)) // there is no one left to tell
 		return exit
 	}
-	fmt.Fprintf(p.stderr, "daybook: %s\n", printable(err.Error()))
+	fmt.Fprintf(p.stderr, "daybook: %s\n", printable(strings.ReplaceAll(err.Error(), "\n", "; ")))
 	p.explain(err)
 	if hint != "" {
 		fmt.Fprintf(p.stderr, "hint: %s\n", printable(hint))

@@ -32,7 +32,7 @@ type ledger struct {
 	sent         map[daybook.ID]int // how many records
 	acknowledged map[daybook.ID]daybook.Receipt
 	unknown      []daybook.Append // those that were not answered
-	grown        chan struct{} // gets a value, if it has room, with every receipt
+	grown        chan struct{}    // gets a value, if it has room, with every receipt
 }
 
 func newLedger() *ledger {

@@ -12,37 +12,51 @@ import (
 
 // TestTheWalkThroughOfTheREADMEPrintsWhatItSays runs every command of the
 // README's console blocks against a server, which is killed and started again
-// between the blocks. DAYBOOK_UPDATE=1 writes what they printed into the
-// README.
+// between the blocks.
 func TestTheWalkThroughOfTheREADMEPrintsWhatItSays(t *testing.T) {
-	for _, tool := range []string{"bash", "curl"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("SKIPPED: the README's walk-through needs %s, which is not on this machine", tool)
-		}
-	}
-	const name = "../../README.md"
-	readme, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	updated := string(readme)
-	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+	checkPage(t, "../../README.md", func(dir string, run func(url string)) {
 		server, err := startServer(dir, "file:"+defaultDir(dir))
 		if err != nil {
 			t.Fatal(err)
 		}
-		printed := runBlock(t, dir, server.url, block[1])
+		run(server.url)
 		server.kill()
+	})
+}
+
+// TestThePageOfTheCommandLinePrintsWhatItSays runs every command of
+// docs/cli.md on a directory.
+func TestThePageOfTheCommandLinePrintsWhatItSays(t *testing.T) {
+	checkPage(t, "../../docs/cli.md", func(_ string, run func(url string)) { run("http://localhost:7070") })
+}
+
+// checkPage runs the console blocks of a page, each inside of around, and
+// compares what they print. DAYBOOK_UPDATE=1 writes it into the page.
+func checkPage(t *testing.T, name string, around func(dir string, run func(url string))) {
+	t.Helper()
+	for _, tool := range []string{"bash", "curl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("SKIPPED: the commands of %s need %s, which is not on this machine", name, tool)
+		}
+	}
+	page, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	updated := string(page)
+	for _, block := range regexp.MustCompile("(?s)```console\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+		var printed string
+		around(dir, func(url string) { printed = runBlock(t, dir, url, block[1]) })
 		if os.Getenv("DAYBOOK_UPDATE") != "" {
 			updated = strings.Replace(updated, block[1], printed, 1)
 			continue
 		}
 		if got, want := timeless(printed), timeless(block[1]); got != want {
-			t.Errorf("the README's walk-through is not what the commands print.\nThe README:\n%s\nPrinted:\n%s", want, got)
+			t.Errorf("%s is not what the commands print.\nThe page:\n%s\nPrinted:\n%s", name, want, got)
 		}
 	}
-	if updated != string(readme) {
+	if updated != string(page) {
 		if err := os.WriteFile(name, []byte(updated), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -80,12 +94,14 @@ func runBlock(t *testing.T, dir, url, block string) string {
 
 var (
 	times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
+	sizes = regexp.MustCompile(`\d[\d,]* bytes|bytes +\d[\d,]*`)
 	ids   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
 // timeless is text without what differs from run to run.
 func timeless(text string) string {
 	text = times.ReplaceAllString(text, "TIME")
+	text = sizes.ReplaceAllString(text, "BYTES")
 	text = ids.ReplaceAllString(text, "ID")
 	return regexp.MustCompile(` {2,}`).ReplaceAllString(text, "  ")
 }

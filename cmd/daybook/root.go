@@ -9,6 +9,7 @@ import (
 
 // run carries out a command line and returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
+	p.stdin = &interruptible{ctx: ctx, in: p.stdin}
 	root := p.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
