@@ -22,7 +22,7 @@ import (
 const (
 	kills       = 10
 	writers     = 16
-	acksPerKill = 400 // how many appends are acknowledged before the next kill, about
+	acksPerKill = 160 // how many appends are acknowledged before the next kill, about
 )
 
 // ledger is what the writers know: every append that they have sent, and the
@@ -70,7 +70,7 @@ func (l *ledger) count() int {
 // await returns when so many appends are acknowledged.
 func (l *ledger) await(t *testing.T, n int) {
 	t.Helper()
-	patience := time.After(2 * time.Minute)
+	patience := time.After(5 * time.Minute)
 	for l.count() < n {
 		select {
 		case <-l.grown:

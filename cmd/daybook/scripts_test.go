@@ -15,7 +15,11 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
+// The race detector lets every program sleep for a second when it ends.
+const raceVariable, raceSetting = "GORACE", "atexit_sleep_ms=0"
+
 func TestMain(m *testing.M) {
+	must(os.Setenv(raceVariable, raceSetting))
 	testscript.Main(m, map[string]func(){"daybook": main})
 }
 
@@ -33,6 +37,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
+			env.Setenv(raceVariable, raceSetting)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
