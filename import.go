@@ -3,10 +3,17 @@ package daybook
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Import stores changesets as they were recorded elsewhere, on the terms of
-// Importer. *UnsupportedError where the driver gives its own positions.
+// Importer: all of them, or none. Of their records it takes the event, the
+// version and the position; the rest is told by the changeset.
+//
+// It fails with *InvalidError or *LimitError for changesets that are wrong in
+// themselves or cannot follow the end of the log, and with *UnsupportedError
+// where the driver gives its own positions. An import whose outcome is unknown
+// must not be repeated blindly: see first where the log ends.
 func (s *Store) Import(ctx context.Context, changesets []RecordedChangeset) error {
 	driver, ok := s.driver.(Importer)
 	if !ok {
@@ -15,7 +22,23 @@ func (s *Store) Import(ctx context.Context, changesets []RecordedChangeset) erro
 	if err := s.limits.checkImport(changesets); err != nil {
 		return err
 	}
-	return driver.Import(ctx, changesets)
+	return driver.Import(ctx, normalImport(changesets))
+}
+
+// normalImport returns changesets as they are handed to a driver: times and
+// content types made uniform, in memory of their own but for the bytes of the
+// events.
+func normalImport(changesets []RecordedChangeset) []RecordedChangeset {
+	changesets = slices.Clone(changesets)
+	for i := range changesets {
+		c := &changesets[i]
+		c.RecordedAt = Microseconds(c.RecordedAt)
+		c.Records = slices.Clone(c.Records)
+		for j := range c.Records {
+			c.Records[j].Event = c.Records[j].Event.normal(c.Records[j].ID)
+		}
+	}
+	return changesets
 }
 
 // checkImport returns the first thing that is wrong with the changesets in
