@@ -9,10 +9,15 @@ import (
 	"github.com/daybook-go/daybook/internal/wire"
 )
 
+// contractVersion is the version of the Elastic Event Store whose contract is
+// spoken: its clients ask for it.
+const contractVersion = "0.0.1"
+
 func (h *Handler) version(x *exchange) error {
 	p := &pretty{x: x}
 	p.open('{')
-	p.text("version", h.options.Version)
+	p.text("version", contractVersion)
+	p.text("daybook", h.options.Version)
 	p.close('}')
 	return nil
 }

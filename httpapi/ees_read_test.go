@@ -109,7 +109,7 @@ func TestPathsAreMatchedWithoutRegardToCase(t *testing.T) {
 	s.get("/streams/AbC/CHANGESETS").must(200)
 	s.get("/streams/abc/events").must(404)
 	s.get("/ChangeSets").must(200)
-	s.get("/VERSION").is(200, `{"version":"dev"}`)
+	s.get("/VERSION").is(200, `{"version":"0.0.1","daybook":"dev"}`)
 	s.get("/Records").must(200)
 }
 

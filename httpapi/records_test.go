@@ -274,7 +274,7 @@ func TestStatsAndHealthAndVersionAreTold(t *testing.T) {
 	s.get("/stats").is(200, `{"streams":1,"changesets":2,"records":6,"longest_stream":2,"last_position":6,"last_ordinal":2,"bytes":0}`)
 	s.get("/healthz").is(200, `{"status":"ok","storage":"memory","version":"1.2.3","position":6}`)
 	s.do("HEAD", "/healthz", "").must(200)
-	s.get("/version").is(200, `{"version":"1.2.3"}`)
+	s.get("/version").is(200, `{"version":"0.0.1","daybook":"1.2.3"}`)
 	if info := s.get("/openapi.json").must(200).object()["info"].(map[string]any); info["version"] != "1.2.3" {
 		t.Errorf("the document is of version %v", info["version"])
 	}

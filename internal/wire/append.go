@@ -291,7 +291,7 @@ type receipt struct {
 // DecodeReceipt reads the JSON of a receipt.
 func DecodeReceipt(body []byte) (daybook.Receipt, error) {
 	var r receipt
-	if err := Decode(body, &r); err != nil {
+	if err := decodeReply(body, &r); err != nil {
 		return daybook.Receipt{}, err
 	}
 	durability, err := ParseDurability(r.Durability)

@@ -44,7 +44,7 @@ func (h *head) head() daybook.Head {
 // DecodeHead reads the JSON of a stream and where it ends.
 func DecodeHead(line []byte) (daybook.StreamHead, error) {
 	var h head
-	if err := Decode(line, &h); err != nil {
+	if err := decodeReply(line, &h); err != nil {
 		return daybook.StreamHead{}, err
 	}
 	return daybook.StreamHead{Stream: h.StreamID.ID(), Head: h.head()}, nil
@@ -81,6 +81,6 @@ func DecodeHolder(body []byte) (holder daybook.StreamID, held bool, err error) {
 		Held   bool     `json:"held"`
 		Holder StreamID `json:"holder"`
 	}
-	err = Decode(body, &h)
+	err = decodeReply(body, &h)
 	return h.Holder.ID(), h.Held, err
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -184,7 +185,21 @@ type Record struct {
 	Changeset *Header `json:"changeset"`
 }
 
-// DecodeRecord reads the JSON of one record.
+// DecodeReplyRecord reads the JSON of a record that a server sent.
+func DecodeReplyRecord(line []byte) (daybook.Record, error) {
+	var r Record
+	if err := decodeReply(line, &r); err != nil {
+		return daybook.Record{}, err
+	}
+	record, err := r.Record()
+	if err != nil {
+		return daybook.Record{}, fmt.Errorf("a record that cannot be read: %v", err)
+	}
+	return record, nil
+}
+
+// DecodeRecord reads the JSON of a record that is to be stored, and refuses
+// what it does not know, since that would be lost.
 func DecodeRecord(line []byte) (daybook.Record, error) {
 	var r Record
 	if err := Decode(line, &r); err != nil {

@@ -282,6 +282,17 @@ func Decode(data []byte, into any) error {
 	return nil
 }
 
+// decodeReply reads one JSON document of a server. What it does not know it
+// passes over, so that a newer server can tell more. Its errors do not match
+// daybook.ErrInvalid: a reply that cannot be read does not mean that the
+// request was refused.
+func decodeReply(data []byte, into any) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("a reply that cannot be read: %v", err)
+	}
+	return nil
+}
+
 // decodeError says in our words what encoding/json found wrong.
 func decodeError(err error, offset int64) error {
 	switch e := err.(type) {

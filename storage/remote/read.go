@@ -13,7 +13,7 @@ import (
 func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
 	left := remaining(read.Limit)
 	l := &lines[daybook.Record]{
-		driver: d, path: streamPath(id, "/records"), decode: wire.DecodeRecord,
+		driver: d, path: streamPath(id, "/records"), decode: wire.DecodeReplyRecord,
 		params: func() (url.Values, bool) {
 			read.Limit = left.limit()
 			return wire.StreamParams(id, read), !left.done
@@ -36,7 +36,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
 	left := remaining(read.Limit)
 	l := &lines[daybook.Record]{
-		driver: d, path: "/records", decode: wire.DecodeRecord,
+		driver: d, path: "/records", decode: wire.DecodeReplyRecord,
 		params: func() (url.Values, bool) {
 			read.Limit = left.limit()
 			return wire.LogParams(read), !left.done
