@@ -282,6 +282,7 @@ func TestACheckpointIsAPositionWhereNoOrdinalsAreCounted(t *testing.T) {
 	if seen != 7 {
 		t.Errorf("%d changesets are listed, want 7", seen)
 	}
+	s.get("/changesets?checkpoint=9223372036854775807").must(200).is(200, `{"checkpoint":9223372036854775807,"limit":10,"changesets":[],"next_checkpoint":9223372036854775807}`)
 	if g := s.global("?checkpoint=4&limit=1"); len(g.Changesets) != 1 || g.Changesets[0].Checkpoint != 8 {
 		t.Errorf("a checkpoint within a changeset gives %+v", g)
 	}

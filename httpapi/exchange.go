@@ -146,7 +146,7 @@ func (x *exchange) linger() {
 func (x *exchange) finish() {
 	failure := recover()
 	log := x.handler.options.Logger
-	if failure != nil && failure != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+	if failure != nil && failure != http.ErrAbortHandler { // net/http compares it so
 		log.Error("panic", "request", x.id, "method", x.request.Method, "path", x.request.URL.Path, "panic", failure, "stack", string(debug.Stack()))
 		if !x.committed {
 			x.reply(errors.New("panic"))

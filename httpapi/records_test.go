@@ -77,7 +77,8 @@ func TestTheLogIsReadAsTheParametersSay(t *testing.T) {
 		"partition=p": {2, 6}, "partition=": {1, 3, 4, 5}, "partition=&partition=p": {1, 2, 3, 4, 5, 6}, "stream_type=user": {4, 6}, "type=opened": {1, 2, 4},
 		"type=opened&type=closed": {1, 2, 3, 4, 6},
 		"tag=a":                   {1, 2, 5, 6}, "tag=a&tag=b": {1, 6}, "type=opened&tag=b": {1}, "query=" + query: {1, 3, 6},
-		"until=2000-01-01T00:00:00Z": nil, "until=9000-01-01T00:00:00Z&limit=1": {1}, "after=99": nil, "type=none": nil,
+		"until=2000-01-01T00:00:00Z": nil, "until=9000-01-01T00:00:00Z&limit=1": {1}, "after=99": nil, "after=9223372036854775807": nil,
+		"to=9223372036854775807&limit=1": {1}, "type=none": nil,
 	} {
 		for _, format := range []string{"json", "ndjson"} {
 			if got := s.get("/records?format=" + format + "&" + params).positions(); !slices.Equal(got, want) {
@@ -92,7 +93,7 @@ func TestAStreamIsReadAsTheParametersSay(t *testing.T) {
 	mixed(t, s.store)
 	for params, want := range map[string][]int{
 		"": {1, 3, 5}, "from=2": {3, 5}, "to=2": {1, 3}, "from=2&to=2": {3}, "limit=1": {1}, "backwards=true": {5, 3, 1}, "backwards=true&limit=1": {5}, "partition=p": {2},
-		"from=9": nil, "until=2000-01-01T00:00:00Z": nil,
+		"from=9": nil, "from=9223372036854775807": nil, "until=2000-01-01T00:00:00Z": nil,
 	} {
 		for _, format := range []string{"json", "ndjson"} {
 			if got := s.get("/streams/order-1/records?format=" + format + "&" + params).positions(); !slices.Equal(got, want) {

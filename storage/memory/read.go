@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"slices"
+	"sort"
 
 	"github.com/daybook-go/daybook"
 )
@@ -74,8 +75,7 @@ func pass(ctx context.Context, record *daybook.Record, left *int, yield func(day
 
 // after returns how many of the records stand at the position or below it.
 func after(records []daybook.Record, position daybook.Position) int {
-	n, _ := slices.BinarySearchFunc(records, position+1, func(r daybook.Record, p daybook.Position) int { return int(r.Position - p) })
-	return n
+	return sort.Search(len(records), func(i int) bool { return records[i].Position > position })
 }
 
 // ordered yields 0 to n-1, or n-1 to 0.
