@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -90,8 +91,7 @@ func (c *copying) lookAtTarget(fresh bool) error {
 	c.there = map[string]bool{}
 	for _, name := range names {
 		c.there[name] = true
-		_, isSegment := segmentFirst(name)
-		ours := isSegment || name == identityName || name == endName || filepath.Ext(name) == durable.Unfinished
+		ours := isOurs(strings.TrimSuffix(name, durable.Unfinished))
 		if name != lockName && (fresh || !ours) {
 			return fmt.Errorf("the directory %s is not empty: it holds %s", c.to, name)
 		}

@@ -10,11 +10,8 @@ import (
 // Import implements daybook.Importer. The changesets are stored and synced
 // whole or not at all; up to 1 GiB of them fit into one call.
 func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChangeset) error {
-	switch {
-	case d.writer == nil:
+	if d.writer == nil {
 		return d.readOnly()
-	case len(changesets) == 0:
-		return nil
 	}
 	return d.writer.importAll(ctx, changesets)
 }
@@ -26,7 +23,7 @@ func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedCha
 	}
 	defer d.free()
 	w.mu.Lock()
-	if err := w.usable(); err != nil {
+	if err := w.usable(); err != nil || len(changesets) == 0 {
 		w.mu.Unlock()
 		return err
 	}

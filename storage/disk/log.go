@@ -70,6 +70,9 @@ func (l *log) add(additions ...addition) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	for _, a := range additions {
 		if a.segment.number == len(l.segments) {
 			l.segments = append(l.segments, a.segment)

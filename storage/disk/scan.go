@@ -84,6 +84,11 @@ func (s *scan) segment(target *segment, f *foundSegment, found *survey, last boo
 	if fault == nil {
 		return nil, nil
 	}
+	if bounded && !fault.sound && whole >= found.mark.synced {
+		// The writer may have come after a crash that took what was visible and
+		// not synced, and not have said so yet. Its next mark tells.
+		return nil, nil
+	}
 	if last && !bounded {
 		torn, err := isTorn(r, whole, fault, f, found)
 		if err != nil {

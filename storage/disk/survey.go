@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
@@ -74,7 +75,7 @@ func (s *survey) list(fsys FS, dir string) error {
 		return err
 	}
 	for _, name := range names {
-		if filepath.Ext(name) == durable.Unfinished {
+		if target, unfinished := strings.CutSuffix(name, durable.Unfinished); unfinished && isOurs(target) {
 			s.stray = append(s.stray, name)
 		}
 		first, ok := segmentFirst(name)
@@ -93,6 +94,12 @@ func (s *survey) list(fsys FS, dir string) error {
 		s.fault = missingSegment(dir, missing)
 	}
 	return nil
+}
+
+// isOurs reports whether a store has a file of that name.
+func isOurs(name string) bool {
+	_, isSegment := segmentFirst(name)
+	return isSegment || name == identityName || name == endName || name == lockName
 }
 
 // bounded reports whether the mark bounds what may be seen.

@@ -16,9 +16,10 @@ type watch struct {
 	store daybook.ID
 	every time.Duration
 
-	mu   sync.Mutex // guards all below
-	mark File       // END; nil until it is there
-	seen endMark    // what it said last
+	mu     sync.Mutex // guards all below
+	closed bool
+	mark   File    // END; nil until it is there
+	seen   endMark // what it said last
 }
 
 // openReader reads the log as far as it may be seen.
@@ -64,10 +65,13 @@ func (d *Driver) refresh() error {
 func (w *watch) refresh() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed {
+		return daybook.ErrClosed
+	}
 	w.log.mu.RLock()
-	done := w.log.closed || w.log.damage != nil
+	damaged := w.log.damage != nil
 	w.log.mu.RUnlock()
-	if done {
+	if damaged {
 		return nil
 	}
 	if w.mark == nil {
@@ -114,6 +118,7 @@ func (w *watch) read(mark endMark) error {
 func (w *watch) close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.closed = true
 	if w.mark == nil {
 		return nil
 	}
