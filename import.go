@@ -15,7 +15,26 @@ func (s *Store) Import(ctx context.Context, changesets []RecordedChangeset) erro
 	if err := s.limits.checkImport(changesets); err != nil {
 		return err
 	}
-	return driver.Import(ctx, changesets)
+	return driver.Import(ctx, normalRecorded(changesets))
+}
+
+// normalRecorded returns changesets as they are handed to a driver: like those
+// of an append, with every record's time and header that of its changeset.
+func normalRecorded(changesets []RecordedChangeset) []RecordedChangeset {
+	normal := make([]RecordedChangeset, len(changesets))
+	for i, c := range changesets {
+		c.RecordedAt = Microseconds(c.RecordedAt)
+		header := c.ChangesetHeader
+		records := make([]Record, len(c.Records))
+		for j, r := range c.Records {
+			r.Event = r.Event.normal(r.ID)
+			r.RecordedAt, r.Changeset = c.RecordedAt, &header
+			records[j] = r
+		}
+		c.Records = records
+		normal[i] = c
+	}
+	return normal
 }
 
 // checkImport returns the first thing that is wrong with the changesets in
