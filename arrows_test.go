@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"internal/durable":    {"golang.org/x/sys"},
 	"verify":              {"."},
 	"httpapi":             {".", "internal/wire"},
+	"storage":             {}, // the table of its README
 	"storage/memory":      {"."},
 	"storage/disk":        {".", "internal/durable"},
 	"storage/remote":      {".", "internal/wire", "github.com/google/uuid"},

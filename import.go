@@ -3,7 +3,6 @@ package daybook
 import (
 	"context"
 	"fmt"
-	"slices"
 )
 
 // Import stores changesets as they were recorded elsewhere, on the terms of
@@ -22,23 +21,26 @@ func (s *Store) Import(ctx context.Context, changesets []RecordedChangeset) erro
 	if err := s.limits.checkImport(changesets); err != nil {
 		return err
 	}
-	return driver.Import(ctx, normalImport(changesets))
+	return driver.Import(ctx, normalRecorded(changesets))
 }
 
-// normalImport returns changesets as they are handed to a driver: times and
-// content types made uniform, in memory of their own but for the bytes of the
-// events.
-func normalImport(changesets []RecordedChangeset) []RecordedChangeset {
-	changesets = slices.Clone(changesets)
-	for i := range changesets {
-		c := &changesets[i]
+// normalRecorded returns changesets as they are handed to a driver: like those
+// of an append, with every record's time and header that of its changeset.
+func normalRecorded(changesets []RecordedChangeset) []RecordedChangeset {
+	normal := make([]RecordedChangeset, len(changesets))
+	for i, c := range changesets {
 		c.RecordedAt = Microseconds(c.RecordedAt)
-		c.Records = slices.Clone(c.Records)
-		for j := range c.Records {
-			c.Records[j].Event = c.Records[j].Event.normal(c.Records[j].ID)
+		header := c.ChangesetHeader
+		records := make([]Record, len(c.Records))
+		for j, r := range c.Records {
+			r.Event = r.Event.normal(r.ID)
+			r.RecordedAt, r.Changeset = c.RecordedAt, &header
+			records[j] = r
 		}
+		c.Records = records
+		normal[i] = c
 	}
-	return changesets
+	return normal
 }
 
 // checkImport returns the first thing that is wrong with the changesets in

@@ -168,7 +168,7 @@ func checkTags(tags []string) (int64, error) {
 	var size int64
 	for i, tag := range tags {
 		if err := checkName("tag", tag, MaxTagLen); err != nil {
-			return 0, inside(err, "tags[%d]", i)
+			return 0, called(err, "tags[%d]", i)
 		}
 		for _, before := range tags[:i] {
 			if tag == before {
@@ -231,12 +231,12 @@ func (q Query) validate() error {
 	for i, item := range q.Items {
 		for j, eventType := range item.Types {
 			if err := checkName("type", eventType, MaxTypeLen); err != nil {
-				return inside(err, "items[%d].types[%d]", i, j)
+				return called(err, "items[%d].types[%d]", i, j)
 			}
 		}
 		for j, tag := range item.Tags {
 			if err := checkName("tag", tag, MaxTagLen); err != nil {
-				return inside(err, "items[%d].tags[%d]", i, j)
+				return called(err, "items[%d].tags[%d]", i, j)
 			}
 		}
 	}
@@ -302,6 +302,18 @@ func inside(err error, format string, args ...any) error {
 		e.Field = fmt.Sprintf(format, args...) + "." + e.Field
 	case *LimitError:
 		e.Field = fmt.Sprintf(format, args...) + "." + e.Field
+	}
+	return err
+}
+
+// called gives the field that err names another name: where the thing that was
+// checked is known by its place. A nil err stays nil.
+func called(err error, format string, args ...any) error {
+	switch e := err.(type) {
+	case *InvalidError:
+		e.Field = fmt.Sprintf(format, args...)
+	case *LimitError:
+		e.Field = fmt.Sprintf(format, args...)
 	}
 	return err
 }

@@ -240,7 +240,7 @@ func TestANativePathRefusesParametersThatItDoesNotKnow(t *testing.T) {
 		"/records?query=x":         "query",
 		"/records?query={}&type=a": "query", "/streams/order-1/records?from=x": "from", "/position?wait=long": "wait", "/position?wait=-1s": "wait", "/position?after=x": "after",
 		"/claims?kind=k": "claim.value", "/heads?limit=x": "limit",
-		"/records?type=%FF": "query.items[0].types[0].type",
+		"/records?type=%FF": "query.items[0].types[0]",
 	} {
 		if got := s.get(path).fails(400, "INVALID_INPUT").object()["field"]; got != field {
 			t.Errorf("%s names the field %v, want %s", path, got, field)
