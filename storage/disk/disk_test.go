@@ -17,7 +17,7 @@ func TestSmallSegmentsKeepEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the same suite again")
 	}
-	storagetest.RunDurable(t, durableDriver(&disk.Options{SegmentBytes: 1}))
+	storagetest.RunDurable(t, durableDriver(&disk.Options{SegmentBytes: 1, FS: lazy}))
 }
 
 func durableDriver(options *disk.Options) func(t *testing.T) (daybook.Driver, func() daybook.Driver) {

@@ -3,6 +3,7 @@ package disk
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,22 +92,7 @@ func TestTheFirstFormatIsStillRead(t *testing.T) {
 	if !bytes.Equal(segment, exampleLog()) {
 		t.Error("what is written today differs from the file of the first format")
 	}
-	dir := t.TempDir()
-	id := identity{Format: formatVersion, ID: daybook.ID{15: 1}, Created: time.Unix(0, 0).UTC()}
-	data, err := id.encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, data := range map[string][]byte{segmentName(1): segment, identityName: data} {
-		if err := durable.WriteFile(durable.OS, filepath.Join(dir, name), data); err != nil {
-			t.Fatal(err)
-		}
-	}
-	d, err := Open(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
+	d := openExample(t, segment)
 	if r := d.Recovery(); r.Cut != nil || r.Damage != nil {
 		t.Fatalf("the example does not open: %+v", r)
 	}
@@ -126,11 +112,135 @@ func TestTheFirstFormatIsStillRead(t *testing.T) {
 	}
 }
 
+// openExample opens a store whose log is one segment, after a crash.
+func openExample(t *testing.T, segment []byte) *Driver {
+	t.Helper()
+	dir := t.TempDir()
+	id := identity{Format: formatVersion, ID: daybook.ID{15: 1}, Created: time.Unix(0, 0).UTC()}
+	data, err := id.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{segmentName(1): segment, identityName: data} {
+		if err := durable.WriteFile(durable.OS, filepath.Join(dir, name), data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Open(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// Frames whose checksums match, and that cannot follow each other: no crash
+// writes them.
+func TestFramesThatDoNotFollowAreDamage(t *testing.T) {
+	for what, forge := range map[string]func(h *frameHeader){
+		"a version is left out":         func(h *frameHeader) { h.first++ },
+		"a changeset is left out":       func(h *frameHeader) { h.number++ },
+		"a version stands twice":        func(h *frameHeader) { h.first-- },
+		"the position does not rise":    func(h *frameHeader) { h.position = 2 },
+		"the ordinal does not rise":     func(h *frameHeader) { h.ordinal = 2 },
+		"the recorded time falls":       func(h *frameHeader) { h.recorded-- },
+		"there are records too few":     func(h *frameHeader) { h.count++ },
+		"there are records too many":    func(h *frameHeader) { h.count-- },
+		"durable lies behind the frame": func(h *frameHeader) { h.durable = 1 << 20 },
+		"the flags are unknown":         func(h *frameHeader) { h.flags |= 4 },
+	} {
+		log := exampleLog()
+		const third = 392
+		h, _, reason := decodeFrameHeader(log[third:], seedOf(log), third)
+		if reason != "" {
+			t.Fatal(reason)
+		}
+		forge(&h)
+		h.put(log[third:], seedOf(log), third)
+		d := openExample(t, log)
+		n := 0
+		var last error
+		for _, err := range d.ReadLog(t.Context(), daybook.LogRead{}) {
+			if last = err; err == nil {
+				n++
+			}
+		}
+		if r := d.Recovery(); r.Damage == nil || !errors.Is(last, daybook.ErrCorrupt) {
+			t.Errorf("%s: opened with %+v, reading ends with %v", what, r, last)
+		}
+		if n != 2 {
+			t.Errorf("%s: %d records can be read", what, n)
+		}
+	}
+}
+
+// What a frame says was synced is a promise: it must hold, and it must not be
+// too modest, or damage passes for a torn tail.
+func TestFramesSayHowMuchWasSynced(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Open(dir, &Options{SegmentBytes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	store := daybook.New(d, nil)
+	synced := int64(segmentHeaderSize)
+	segment := d.writer.segment
+	for n := range 40 {
+		level := daybook.DurabilityOS
+		if n%3 == 0 {
+			level = daybook.DurabilityDisk
+		}
+		_, err := store.AppendAll(t.Context(), daybook.Append{Durability: level, Changesets: []daybook.Changeset{{
+			Stream: daybook.Stream("s-0"), Events: []daybook.Event{{Type: "t", Data: make([]byte, 200)}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.writer.segment != segment {
+			segment, synced = d.writer.segment, segmentHeaderSize
+		}
+		frames := d.log.index.streams[daybook.Stream("s-0")].frames
+		at := frames[len(frames)-1].place.offset()
+		f, err := d.log.reader(segment, segment.end, 512).at(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.durable != synced {
+			t.Errorf("frame %d says that %d bytes are synced, of %d", n, f.durable, synced)
+		}
+		if level == daybook.DurabilityDisk {
+			synced = at + f.size()
+		}
+	}
+	if d.writer.segment.number < 5 {
+		t.Errorf("only %d segments", d.writer.segment.number)
+	}
+}
+
+func TestRoundsThatFollowOneThatIsBeingSyncedCountOnIt(t *testing.T) {
+	w := &writer{log: newLog("", durable.OS), segmentBytes: 1 << 20, next: 100, synced: 80, segment: &segment{}}
+	first := w.roundFor(50)
+	first.buf, first.level = make([]byte, 48), daybook.DurabilityDisk
+	w.next, first.full = 148, true
+	second := w.roundFor(50)
+	second.buf, second.level, second.full = make([]byte, 48), daybook.DurabilityOS, true
+	w.next = 196
+	third := w.roundFor(50)
+	if first.durable != 80 || second.durable != 148 || third.durable != 148 {
+		t.Errorf("the rounds count on %d, %d, %d synced bytes", first.durable, second.durable, third.durable)
+	}
+}
+
 func FuzzFrame(f *testing.F) {
 	log := exampleLog()
 	seed := seedOf(log)
 	for offset := int64(segmentHeaderSize); offset < int64(len(log)); {
-		h, reason := decodeFrameHeader(log[offset:], seed, offset)
+		h, _, reason := decodeFrameHeader(log[offset:], seed, offset)
 		if reason != "" {
 			f.Fatal(reason)
 		}

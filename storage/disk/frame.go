@@ -82,14 +82,15 @@ func frameChecksum(b []byte, seed uint32, offset int64) uint32 {
 }
 
 // decodeFrameHeader returns the header in b, which must hold frameHeaderSize
-// bytes, or why there is none.
-func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, reason string) {
+// bytes, or why there is none. Sound says that the bytes are as they were
+// written.
+func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, sound bool, reason string) {
 	le := binary.LittleEndian
 	if le.Uint32(b) != frameMagic {
-		return h, "no frame begins here"
+		return h, false, "no frame begins here"
 	}
 	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
-		return h, "the checksum of the frame's header does not match"
+		return h, false, "the checksum of the frame's header does not match"
 	}
 	h = frameHeader{
 		bodyBytes: int64(le.Uint32(b[8:])), bodySum: le.Uint32(b[12:]), flags: b[17],
@@ -101,15 +102,15 @@ func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, reas
 	copy(h.appendID[:], b[72:])
 	switch {
 	case b[16] != kindChangeset:
-		return h, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
+		return h, true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
 	case h.flags&^(flagMore|flagGaps) != 0 || b[18] != 0 || b[19] != 0:
-		return h, "a frame with unknown flags"
+		return h, true, "a frame with unknown flags"
 	case h.bodyBytes%frameAlign != 0 || h.count < 1 || h.durable > offset || h.durable < segmentHeaderSize ||
 		h.position < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1 ||
 		int64(h.position) > math.MaxInt64-int64(h.count) || int64(h.first) > math.MaxInt64-int64(h.count):
-		return h, "a frame whose header contradicts itself"
+		return h, true, "a frame whose header contradicts itself"
 	}
-	return h, ""
+	return h, true, ""
 }
 
 // checkBody returns why body is not the one that the header was written for.

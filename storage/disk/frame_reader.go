@@ -45,9 +45,9 @@ func (r *frameReader) at(offset int64) (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
-	header, reason := decodeFrameHeader(b, r.seed, offset)
+	header, sound, reason := decodeFrameHeader(b, r.seed, offset)
 	if reason != "" {
-		return frame{}, &frameError{offset: offset, reason: reason}
+		return frame{}, &frameError{offset: offset, reason: reason, sound: sound}
 	}
 	b, err = r.bytes(offset, header.size())
 	var fault *frameError
@@ -125,7 +125,7 @@ func (r *frameReader) provesBeyond(damaged, synced int64) (bool, error) {
 		if binary.LittleEndian.Uint32(b) != frameMagic {
 			continue
 		}
-		if header, reason := decodeFrameHeader(b, r.seed, at); reason == "" && header.durable > synced {
+		if header, _, reason := decodeFrameHeader(b, r.seed, at); reason == "" && header.durable > synced {
 			return true, nil
 		}
 	}

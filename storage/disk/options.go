@@ -22,7 +22,7 @@ type Options struct {
 	ReadOnly bool
 	// SegmentBytes is how large a segment may grow before the next is begun;
 	// one append never spans two, so a larger append has one of its own.
-	// Default 64 MiB, at least 4 KiB.
+	// Default 64 MiB, at least 1 KiB.
 	SegmentBytes int64
 	// PollInterval is how often Wait looks for what another process appended.
 	// It is used in a store that is opened for reading only. Default 20 ms.
@@ -46,7 +46,7 @@ func (o *Options) withDefaults() Options {
 	if filled.SegmentBytes <= 0 {
 		filled.SegmentBytes = 64 << 20
 	}
-	filled.SegmentBytes = max(filled.SegmentBytes, 4<<10)
+	filled.SegmentBytes = max(filled.SegmentBytes, 1<<10)
 	if filled.PollInterval <= 0 {
 		filled.PollInterval = 20 * time.Millisecond
 	}

@@ -4,12 +4,43 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/disk"
 )
+
+func TestOpeningSaysInTheLogWhatItDroppedAndWhatIsDamaged(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, nil)
+	add(t, d, "s-0", event(1))
+	before := filesOf(t, dir)
+	add(t, d, "s-0", event(2))
+	whole := filesOf(t, dir)[firstSegment]
+	start := len(before[firstSegment])
+	for _, c := range []struct {
+		files files
+		want  []string
+	}{
+		{before, []string{"INFO", "clean=false", "records=1"}},
+		{before.with(firstSegment, whole[:len(whole)-1]), []string{"WARN", firstSegment, fmt.Sprintf("offset=%d", start), fmt.Sprintf("bytes=%d", len(whole)-1-start), "records=1"}},
+		{before.with(firstSegment, flip(whole, start-8, 1)), []string{"ERROR", firstSegment, "offset 72", "position 1"}},
+	} {
+		var said bytes.Buffer
+		d := open(t, c.files.put(t), &disk.Options{Logger: slog.New(slog.NewTextHandler(&said, nil))})
+		for _, want := range c.want {
+			if !strings.Contains(said.String(), want) {
+				t.Errorf("the log says %q, without %q", said.String(), want)
+			}
+		}
+		if r := d.Recovery(); r.Segments != 1 || r.Created {
+			t.Errorf("recovery %+v", r)
+		}
+	}
+}
 
 // severalStreams is an append of several changesets: more than one frame.
 func severalStreams(n int) daybook.Append {
@@ -41,7 +72,7 @@ func TestTornTailIsCutAtEveryByte(t *testing.T) {
 	for _, crashed := range []files{before, before.with("END", nil)} {
 		for length := start; length < len(whole); length++ {
 			dir := crashed.with(firstSegment, whole[:length]).put(t)
-			torn, err := disk.Open(dir, nil)
+			torn, err := disk.Open(dir, &disk.Options{FS: lazy})
 			if err != nil {
 				t.Fatalf("cut at %d: %v", length, err)
 			}
@@ -66,7 +97,7 @@ func appendAndReopen(t *testing.T, d *disk.Driver, dir string, earlier []daybook
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := open(t, dir, nil)
+	again := open(t, dir, &disk.Options{FS: lazy})
 	if r := again.Recovery(); !r.Clean || r.Cut != nil || r.Damage != nil {
 		t.Fatalf("after a recovery and a clean close: %+v", r)
 	}
@@ -116,7 +147,7 @@ func TestHoleInWhatWasNeverSyncedDropsWhatFollows(t *testing.T) {
 	all := wholeLog(t, d)
 	for at := ends[0]; at < ends[1]; at += 5 {
 		hole := crashed.with(firstSegment, flip(crashed[firstSegment], at, 3)).put(t)
-		torn := open(t, hole, nil)
+		torn := open(t, hole, &disk.Options{FS: lazy})
 		wantRecords(t, fmt.Sprintf("hole at %d", at), wholeLog(t, torn), all[:2])
 		if cut := torn.Recovery().Cut; cut == nil || cut.Offset != int64(ends[0]) || cut.Length != int64(ends[2]-ends[0]) {
 			t.Fatalf("hole at %d: reported as %+v", at, cut)

@@ -41,7 +41,7 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 	d, fsys, g := heldUp(t)
 	store := daybook.New(d, nil)
 	id := daybook.NewID()
-	repeated := daybook.Append{ID: id, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Events: events(1, 1)}}}
+	repeated := daybook.Append{ID: id, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Events: events(1, 1), Claims: []daybook.Claim{{Kind: "k", Value: "v"}}}}}
 	first := beside(func() (daybook.Receipt, error) { return store.AppendAll(t.Context(), repeated) })
 	<-g.arrived
 
@@ -58,11 +58,22 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 		}),
 		"repeat": beside(func() (daybook.Receipt, error) { return store.AppendAll(t.Context(), repeated) }),
 	}
+	// Who goes away while he waits is told neither yes nor no.
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := d.Append(cancelled, daybook.Append{ID: daybook.NewID(), Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-2"), Events: events(3, 1)}}})
-	if !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
-		t.Errorf("an append whose caller went away answers %v, want the error of its context and not a refusal", err)
+	waiting := map[string]daybook.Append{
+		"repeat": repeated, "append": {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-2"), Events: events(3, 1)}}},
+		"condition": {Condition: &daybook.Condition{After: 1}, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-3"), Events: events(3, 1)}}},
+		"conflict":  {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Expect: daybook.ExpectVersion(1), Events: events(3, 1)}}},
+		"claim":     {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-4"), Claims: repeated.Changesets[0].Claims, Events: events(3, 1)}}},
+	}
+	for what, a := range waiting {
+		if a.ID == (daybook.ID{}) {
+			a.ID = daybook.NewID()
+		}
+		if _, err := d.Append(cancelled, a); !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
+			t.Errorf("%s: who went away is answered with %v, want the error of the context and no refusal", what, err)
+		}
 	}
 	if got := wholeLog(t, d); len(got) != 1 {
 		t.Errorf("%d records are seen while the second is being synced", len(got))
