@@ -142,6 +142,15 @@ var brokenAppending = map[string][]func() daybook.Driver{
 	},
 }
 
+// looksThenWrites checks an Expect and stores the append in two steps.
+var looksThenWrites = twoSteps(func(b *bent, a daybook.Append) error {
+	head, _ := b.Driver.Head(context.Background(), a.Changesets[0].Stream)
+	if !a.Changesets[0].Expect.Holds(head) {
+		return errors.New("does not hold")
+	}
+	return nil
+}, func(a *daybook.Append) { a.Changesets[0].Expect = daybook.ExpectAny() })
+
 var brokenExpecting = map[string][]func() daybook.Driver{
 	"expecting: each Expect holds exactly where it should": {
 		asking(func(_ *bent, a *daybook.Append) {
@@ -188,13 +197,7 @@ var brokenExpecting = map[string][]func() daybook.Driver{
 		}),
 	},
 	"expecting: of appends that expect the same version one is stored": {
-		twoSteps(func(b *bent, a daybook.Append) error {
-			head, _ := b.Driver.Head(context.Background(), a.Changesets[0].Stream)
-			if !a.Changesets[0].Expect.Holds(head) {
-				return errors.New("does not hold")
-			}
-			return nil
-		}, func(a *daybook.Append) { a.Changesets[0].Expect = daybook.ExpectAny() }),
+		looksThenWrites,
 	},
 }
 
