@@ -75,6 +75,7 @@ var brokenOrder = map[string][]func() daybook.Driver{
 				return b.Driver.ReadStream(ctx, id, read)
 			}
 		}),
+		looksThenWrites,
 		forgetful,
 	},
 	"histories: every random history ends as it does in the reference": {

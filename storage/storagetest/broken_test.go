@@ -3,6 +3,7 @@ package storagetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 	"time"
@@ -141,6 +142,15 @@ var brokenAppending = map[string][]func() daybook.Driver{
 	},
 }
 
+// looksThenWrites checks an Expect and stores the append in two steps.
+var looksThenWrites = twoSteps(func(b *bent, a daybook.Append) error {
+	head, _ := b.Driver.Head(context.Background(), a.Changesets[0].Stream)
+	if !a.Changesets[0].Expect.Holds(head) {
+		return errors.New("does not hold")
+	}
+	return nil
+}, func(a *daybook.Append) { a.Changesets[0].Expect = daybook.ExpectAny() })
+
 var brokenExpecting = map[string][]func() daybook.Driver{
 	"expecting: each Expect holds exactly where it should": {
 		asking(func(_ *bent, a *daybook.Append) {
@@ -187,13 +197,7 @@ var brokenExpecting = map[string][]func() daybook.Driver{
 		}),
 	},
 	"expecting: of appends that expect the same version one is stored": {
-		twoSteps(func(b *bent, a daybook.Append) error {
-			head, _ := b.Driver.Head(context.Background(), a.Changesets[0].Stream)
-			if !a.Changesets[0].Expect.Holds(head) {
-				return errors.New("does not hold")
-			}
-			return nil
-		}, func(a *daybook.Append) { a.Changesets[0].Expect = daybook.ExpectAny() }),
+		looksThenWrites,
 	},
 }
 
@@ -276,6 +280,19 @@ var brokenRepeating = map[string][]func() daybook.Driver{
 	"repeating: a repeat finds what a failed append has stored": {forgetful},
 	"repeating: a repeat stores what a failed append has not": {
 		answering(func(r *daybook.Receipt, err error) error { r.Repeated = true; return err }),
+	},
+	"repeating: an append whose context ends is stored whole or not at all": {
+		bending(func(b *bent) { // says that nothing was stored, though it was
+			calls := 0
+			b.append = func(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
+				receipt, err := b.Driver.Append(ctx, a)
+				if calls++; calls == 3 {
+					return daybook.Receipt{}, fmt.Errorf("%w: %w", daybook.ErrRefused, context.Canceled)
+				}
+				return receipt, err
+			}
+		}),
+		forgetful,
 	},
 	"repeating: a repeat does not conflict with its own records": {
 		checksFirst(func(b *bent, a daybook.Append) error {

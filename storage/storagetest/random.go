@@ -96,7 +96,7 @@ func (p *pair) step() (what string, err error) {
 	case k < 16:
 		return p.readLog()
 	case k == 16:
-		return p.compareHeads()
+		return p.headsAgree(p.pools.stream(), p.pools.stream(), p.pools.stream())
 	case k == 17 && p.s.offered(Importing):
 		return p.importSome()
 	case k == 18 && p.reopens:

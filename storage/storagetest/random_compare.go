@@ -151,8 +151,11 @@ func (p *pair) compareLog() (string, error) {
 	return what, p.recordsAgree(mine, theirs)
 }
 
-func (p *pair) compareHeads() (string, error) {
-	for _, id := range p.pools.streams() {
+func (p *pair) compareHeads() (string, error) { return p.headsAgree(p.pools.streams()...) }
+
+// headsAgree returns how the heads of streams, and the end, differ.
+func (p *pair) headsAgree(streams ...daybook.StreamID) (string, error) {
+	for _, id := range streams {
 		what := fmt.Sprintf("head of %q", id)
 		mine, err := p.b.Head(p.s.Context(), id)
 		if err != nil {

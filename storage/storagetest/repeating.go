@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -28,6 +29,10 @@ var repeatPromises = []Promise{
 	{
 		Name: "a repeat stores what a failed append has not", Feature: Repeating, check: checkFailedLost,
 		Sentence: "After a request was lost on the way there, the same append sent again is not stored.",
+	},
+	{
+		Name: "an append whose context ends is stored whole or not at all", Feature: Repeating, check: checkInterrupted,
+		Sentence: "A caller that gave up is told that nothing was stored, though it was, or has his events stored twice when he asks again.",
 	},
 	{
 		Name: "a repeat does not conflict with its own records", Feature: Repeating, needs: []Feature{Conditions}, check: checkRepeatCondition,
@@ -190,6 +195,35 @@ func checkFailedLost(s *subject) {
 		if receipt.Repeated || len(b.stream("account-1")) != 2*(i+1) {
 			s.Errorf("an append that expects %s failed before it was stored; sent again, it says repeated %t, and the stream has %d records, want %d",
 				expect, receipt.Repeated, len(b.stream("account-1")), 2*(i+1))
+		}
+	}
+}
+
+func checkInterrupted(s *subject) {
+	b := s.book()
+	for round := range 40 {
+		a := single("account-1", daybook.ExpectVersion(daybook.Version(3*round)), several(3, "deposited")...)
+		ctx, cancel := context.WithCancel(s.Context())
+		if round%4 == 0 {
+			cancel() // before; else at some moment of the append
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			cancel()
+		}()
+		_, err := b.driver.Append(ctx, a)
+		<-ended
+		receipt := b.appendAll(a)
+		switch {
+		case err == nil && !receipt.Repeated:
+			s.Fatalf("an append that was acknowledged while its context ended is stored a second time when it is sent again")
+		case errors.Is(err, daybook.ErrRefused) && receipt.Repeated:
+			s.Fatalf("an append whose context ended was answered with %v, which says that nothing was stored; sent again, it is a repeat", err)
+		}
+		stream := b.readStream(daybook.Stream("account-1"), daybook.StreamRead{From: daybook.Version(3*round + 1)})
+		if !s.sameRecords(stream, want(a, receipt), "the stream after an append whose context ended, sent again,") {
+			return
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // subject is the driver whose promise is checked.
 type subject struct {
-	T
+	tester
 	// open gives a fresh driver, and what opens its data again if that can be.
 	open   func() (daybook.Driver, func() daybook.Driver)
 	offers offers

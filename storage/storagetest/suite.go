@@ -11,7 +11,8 @@
 // offers it, and it cannot excuse itself: what it does not offer it must
 // refuse with *daybook.UnsupportedError, and store nothing.
 //
-// Random tests print their seed; DAYBOOK_SEED replays it.
+// Random tests print their seed; DAYBOOK_SEED replays it. What must happen, but
+// has not happened after a minute, counts as not happening.
 //
 // Faulty, besides, wraps any driver and fails on cue, for tests of what stands
 // above a driver.
@@ -25,8 +26,8 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// T is what the check of a promise needs of a test. *testing.T is one.
-type T interface {
+// tester is what the check of a promise needs of a test. *testing.T is one.
+type tester interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
@@ -71,7 +72,7 @@ func run(t *testing.T, durable bool, open func(t *testing.T) (daybook.Driver, fu
 				t.Run(promise.Name, func(t *testing.T) {
 					defer func() { found[promise.Feature.line(promise.Name)] = outcomeOf(t) }()
 					promise.holdTo(&subject{
-						T: t, offers: offers, patience: time.Minute,
+						tester: t, offers: offers, patience: time.Minute,
 						open: func() (daybook.Driver, func() daybook.Driver) { return open(t) },
 					})
 				})

@@ -14,7 +14,7 @@ import (
 	"github.com/daybook-go/daybook/storage/memory"
 )
 
-// recordingT is a T that a broken driver may fail.
+// recordingT is a tester that a broken driver may fail.
 type recordingT struct {
 	ctx context.Context
 
@@ -67,7 +67,7 @@ func judge(t *testing.T, p Promise, patience time.Duration, open func() (daybook
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.holdTo(&subject{T: record, offers: offers{}, patience: patience, open: open})
+		p.holdTo(&subject{tester: record, offers: offers{}, patience: patience, open: open})
 	}()
 	<-done
 	cancel()
