@@ -1,7 +1,7 @@
 # `make run` starts a store on local files behind HTTP; `make test` runs every
 # test. Nothing but Go has to be there.
 
-.PHONY: run test bench lint fuzz build
+.PHONY: run test bench bench-test lint fuzz build
 
 build:
 	go build -o bin/daybook ./cmd/daybook
@@ -12,8 +12,16 @@ run: build
 test:
 	./scripts/test
 
+# Measures beside other engines, for hours, and writes docs/benchmarks.md;
+# BENCH=-quick for a few minutes, to the terminal only; BENCH=-h tells the rest.
+BENCH ?=
 bench:
-	go test -run '^$$' -bench . -benchmem ./storage/...
+	./scripts/bench $(BENCH)
+
+# The tests of the benchmarks, which are a module of their own.
+bench-test:
+	go -C bench vet ./...
+	go -C bench test -race ./...
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not formatted:"; gofmt -l .; exit 1; }
