@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/disk"
@@ -200,5 +201,36 @@ func TestStoreThatWasBeingMadeIsMade(t *testing.T) {
 	add(t, d, "s-0", event(1))
 	if got := wholeLog(t, d); len(got) != 1 {
 		t.Errorf("%d records", len(got))
+	}
+}
+
+func TestWhatLiesBeforeDamageIsReadWithoutAnError(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	d := open(t, dir, &disk.Options{Now: func() time.Time { now = now.Add(time.Minute); return now }})
+	for n := range 4 {
+		add(t, d, "s-0", event(n))
+	}
+	all := wholeLog(t, d)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := filesOf(t, dir)
+	data := closed[firstSegment]
+	d = open(t, closed.with(firstSegment, flip(data, len(data)-1, 0)).put(t), nil)
+	until := all[1].RecordedAt
+	for what, read := range map[string]daybook.LogRead{
+		"to a position": {To: 2}, "until a time": {Until: until}, "so many": {Limit: 2}, "backwards to a position": {To: 2, Backwards: true},
+	} {
+		if got, err := readLog(t, d, read); err != nil || len(got) != 2 {
+			t.Errorf("the log %s: %d records, %v", what, len(got), err)
+		}
+	}
+	for what, read := range map[string]daybook.StreamRead{
+		"to a version": {To: 2}, "until a time": {Until: until}, "so many": {Limit: 2}, "backwards to a version": {To: 2, Backwards: true},
+	} {
+		if got, err := gather(d.ReadStream(t.Context(), daybook.Stream("s-0"), read)); err != nil || len(got) != 2 {
+			t.Errorf("the stream %s: %d records, %v", what, len(got), err)
+		}
 	}
 }

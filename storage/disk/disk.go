@@ -109,11 +109,10 @@ func (s *survey) clean(scanned *scan) bool {
 		s.mark.segment == s.found[n-1].header.first
 }
 
-// newWriter makes ready to write behind what was recovered. What was recovered
-// may never have been synced, so it is now, before anyone reads it.
-func newWriter(d *Driver, found *survey, lock File) (w *writer, err error) {
+// newWriter makes ready to write behind what was recovered.
+func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	l := d.log
-	w = &writer{
+	w := &writer{
 		log: l, fs: d.options.FS, logger: d.options.Logger, now: d.options.Now, store: found.ID,
 		segmentBytes: min(d.options.SegmentBytes, maxSegmentBytes-maxAppendBytes), lock: lock,
 	}
@@ -126,31 +125,38 @@ func newWriter(d *Driver, found *survey, lock File) (w *writer, err error) {
 	w.next, w.visible, w.last = w.segment.end, l.index.last, l.index.last
 	w.ordinal, w.latest = l.index.ordinal, l.index.latest
 	w.syncedSegment, w.synced = w.segment, w.next
-	defer func() {
-		if err != nil && w.file != nil {
-			err = errors.Join(err, w.file.Close())
-		}
-	}()
+	w.segment.written.Store(w.next)
 	for _, name := range found.stray {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
 	}
+	var err error
 	if w.file, err = w.fs.OpenWrite(w.segment.name); err != nil {
 		return nil, err
 	}
-	if d.recovery.Cut != nil {
+	err = w.settleFile(&d.recovery)
+	if err == nil {
+		err = w.openMark(found.marked)
+	}
+	if err != nil {
+		return nil, errors.Join(err, w.file.Close())
+	}
+	return w, nil
+}
+
+// settleFile cuts a torn tail. What was recovered may never have been synced,
+// so it is now, before anyone reads it.
+func (w *writer) settleFile(r *Recovery) error {
+	if r.Cut != nil {
 		if err := w.file.Truncate(w.next); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if !d.recovery.Clean {
-		if err := w.file.Sync(); err != nil {
-			return nil, err
-		}
+	if r.Clean {
+		return nil
 	}
-	w.segment.written.Store(w.next)
-	return w, w.openMark(found.marked)
+	return w.file.Sync()
 }
 
 // openMark opens the mark and writes that there is a writer.

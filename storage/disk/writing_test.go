@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/disk"
@@ -63,6 +64,8 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 	cancel()
 	waiting := map[string]daybook.Append{
 		"repeat": repeated, "append": {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-2"), Events: events(3, 1)}}},
+		"memory":    {Durability: daybook.DurabilityMemory, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-5"), Events: events(3, 1)}}},
+		"os":        {Durability: daybook.DurabilityOS, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-6"), Events: events(3, 1)}}},
 		"condition": {Condition: &daybook.Condition{After: 1}, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-3"), Events: events(3, 1)}}},
 		"conflict":  {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Expect: daybook.ExpectVersion(1), Events: events(3, 1)}}},
 		"claim":     {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-4"), Claims: repeated.Changesets[0].Claims, Events: events(3, 1)}}},
@@ -308,5 +311,78 @@ func TestSegmentsAreBegunWhenOneIsFull(t *testing.T) {
 	back, err := readLog(t, again, daybook.LogRead{Backwards: true, After: 10, To: 50})
 	if err != nil || len(back) != 40 || back[0].Position != 50 || back[39].Position != 11 {
 		t.Errorf("backwards from 50 down to 11: %d records, %v", len(back), err)
+	}
+}
+
+func TestRepeatThatAsksForMoreIsSynced(t *testing.T) {
+	fsys := newFaultyFS()
+	d := open(t, t.TempDir(), &disk.Options{FS: fsys})
+	a := daybook.Append{ID: daybook.NewID(), Durability: daybook.DurabilityOS, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Events: events(1, 1)}}}
+	store := daybook.New(d, nil)
+	for _, want := range []struct {
+		ask, get daybook.Durability
+		syncs    int64
+	}{
+		{daybook.DurabilityOS, daybook.DurabilityOS, 0}, {daybook.DurabilityMemory, daybook.DurabilityOS, 0},
+		{daybook.DurabilityDisk, daybook.DurabilityDisk, 1}, {daybook.DurabilityDisk, daybook.DurabilityDisk, 0},
+		{daybook.DurabilityMemory, daybook.DurabilityDisk, 0},
+	} {
+		before := fsys.syncs.Load()
+		a.Durability = want.ask
+		receipt, err := store.AppendAll(t.Context(), a)
+		if err != nil || receipt.Durability != want.get || fsys.syncs.Load()-before != want.syncs {
+			t.Errorf("asked for %s: %s, %v, after %d syncs, want %s after %d", want.ask, receipt.Durability, err, fsys.syncs.Load()-before, want.get, want.syncs)
+		}
+	}
+}
+
+func TestWhatWasRecoveredIsSyncedBeforeItIsRead(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, nil)
+	if _, err := addAt(t.Context(), d, "s-0", daybook.DurabilityOS, event(1)); err != nil {
+		t.Fatal(err)
+	}
+	crashed := filesOf(t, dir)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fsys := newFaultyFS()
+	fsys.onSync(func() error { return errors.New("the disk is on fire") })
+	if _, err := disk.Open(crashed.put(t), &disk.Options{FS: fsys}); err == nil {
+		t.Error("a crashed store opens although what it holds cannot be synced")
+	}
+	d, err := disk.Open(dir, &disk.Options{FS: fsys})
+	if err != nil {
+		t.Fatalf("a store that was closed is synced when it is opened: %v", err)
+	}
+	fsys.onSync(func() error { return nil })
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRecordedTimesNeverFall(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	options := &disk.Options{Now: func() time.Time { return now }}
+	d := open(t, dir, options)
+	start := now
+	for _, step := range []time.Duration{0, time.Hour, -2 * time.Hour, time.Minute} {
+		now = now.Add(step)
+		if receipt := add(t, d, "s-0", event(1)); receipt.RecordedAt.Before(start) {
+			t.Errorf("recorded at %s, behind %s", receipt.RecordedAt, start)
+		} else {
+			start = receipt.RecordedAt
+		}
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d = open(t, dir, options)
+	if receipt := add(t, d, "s-0", event(1)); !receipt.RecordedAt.Equal(start) {
+		t.Errorf("recorded at %s, want %s, since the clock is behind", receipt.RecordedAt, start)
+	}
+	if r := d.Recovery(); r.Damage != nil {
+		t.Error(r.Damage)
 	}
 }
