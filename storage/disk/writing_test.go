@@ -59,25 +59,7 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 		}),
 		"repeat": beside(func() (daybook.Receipt, error) { return store.AppendAll(t.Context(), repeated) }),
 	}
-	// Who goes away while he waits is told neither yes nor no.
-	cancelled, cancel := context.WithCancel(t.Context())
-	cancel()
-	waiting := map[string]daybook.Append{
-		"repeat": repeated, "append": {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-2"), Events: events(3, 1)}}},
-		"memory":    {Durability: daybook.DurabilityMemory, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-5"), Events: events(3, 1)}}},
-		"os":        {Durability: daybook.DurabilityOS, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-6"), Events: events(3, 1)}}},
-		"condition": {Condition: &daybook.Condition{After: 1}, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-3"), Events: events(3, 1)}}},
-		"conflict":  {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Expect: daybook.ExpectVersion(1), Events: events(3, 1)}}},
-		"claim":     {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-4"), Claims: repeated.Changesets[0].Claims, Events: events(3, 1)}}},
-	}
-	for what, a := range waiting {
-		if a.ID == (daybook.ID{}) {
-			a.ID = daybook.NewID()
-		}
-		if _, err := d.Append(cancelled, a); !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
-			t.Errorf("%s: who went away is answered with %v, want the error of the context and no refusal", what, err)
-		}
-	}
+	wantNoAnswer(t, d, repeated)
 	if got := wholeLog(t, d); len(got) != 1 {
 		t.Errorf("%d records are seen while the second is being synced", len(got))
 	}
@@ -109,6 +91,30 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 	}
 	if r := <-answers["repeat"]; r.err != nil || !r.receipt.Repeated || r.receipt.Position() != 2 {
 		t.Errorf("the repeat: %+v", r)
+	}
+}
+
+// wantNoAnswer checks that who goes away while his append waits, or what it
+// hangs on does, is told neither yes nor no.
+func wantNoAnswer(t *testing.T, d *disk.Driver, repeated daybook.Append) {
+	t.Helper()
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	waiting := map[string]daybook.Append{
+		"repeat": repeated, "append": {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-2"), Events: events(3, 1)}}},
+		"memory":    {Durability: daybook.DurabilityMemory, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-5"), Events: events(3, 1)}}},
+		"os":        {Durability: daybook.DurabilityOS, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-6"), Events: events(3, 1)}}},
+		"condition": {Condition: &daybook.Condition{After: 1}, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-3"), Events: events(3, 1)}}},
+		"conflict":  {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Expect: daybook.ExpectVersion(1), Events: events(3, 1)}}},
+		"claim":     {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-4"), Claims: repeated.Changesets[0].Claims, Events: events(3, 1)}}},
+	}
+	for what, a := range waiting {
+		if a.ID == (daybook.ID{}) {
+			a.ID = daybook.NewID()
+		}
+		if _, err := d.Append(cancelled, a); !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
+			t.Errorf("%s: who went away is answered with %v, want the error of the context and no refusal", what, err)
+		}
 	}
 }
 
