@@ -131,21 +131,3 @@ func (r *frameReader) provesBeyond(damaged, synced int64) (bool, error) {
 	}
 	return false, nil
 }
-
-// blankFrom reports whether there are only zeros from the offset on: space
-// that was made ready and not used.
-func (r *frameReader) blankFrom(offset int64) (bool, error) {
-	for offset < r.limit {
-		b, err := r.bytes(offset, min(r.chunk, r.limit-offset))
-		if err != nil {
-			return false, err
-		}
-		for _, c := range b {
-			if c != 0 {
-				return false, nil
-			}
-		}
-		offset += int64(len(b))
-	}
-	return true, nil
-}
