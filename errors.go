@@ -68,10 +68,11 @@ type ConflictError struct {
 	Found  Head
 	// Missed are the changesets behind the expected place, whole and in order,
 	// so that the caller can decide again without reading. It is filled by
-	// Store; empty where nothing was missed (see Ahead).
+	// Store; empty where nothing was missed (see Ahead), or where already the
+	// first of them is too large.
 	Missed []RecordedChangeset
-	// Incomplete is set when the stream has more changesets than Missed holds
-	// (Options.MaxMissed): read the rest.
+	// Incomplete is set when more was missed than Missed holds
+	// (Options.MaxMissed, MaxMissedBytes): read the rest.
 	Incomplete bool
 }
 
@@ -99,7 +100,7 @@ type ConditionError struct {
 	// log. It is filled by Store.
 	Records []Record
 	// Incomplete is set when there are more than Records holds
-	// (Options.MaxMissed).
+	// (Options.MaxMissed, MaxMissedBytes).
 	Incomplete bool
 }
 
