@@ -12,6 +12,10 @@ const (
 	MaxQueryItems   = 1000
 )
 
+// MaxPlace is the highest position, version, changeset number and ordinal that
+// an import may bring: what is appended behind it must have numbers too.
+const MaxPlace = 1 << 62
+
 // ReservedPrefix begins the stream names that storages keep for themselves; an
 // append to one is refused.
 const ReservedPrefix = "!!!RESERVED:"

@@ -108,8 +108,8 @@ func TestAnAppendThatIsWrongNamesTheField(t *testing.T) {
 		{"unknown key", `{"changeset":[]}`, "body", `"changeset"`},
 		{"no changesets", `{"changesets":[]}`, "changesets", "at least one"},
 		{"no events", `{"changesets":[{"stream_id":"a"}]}`, "changesets[0].events", "at least one"},
-		{"no stream", `{"changesets":[{"events":[{"type":"x"}]}]}`, "changesets[0].stream.name", "empty"},
-		{"reserved", `{"changesets":[{"stream_id":"!!!RESERVED:x","events":[{"type":"x"}]}]}`, "changesets[0].stream.name", "reserved"},
+		{"no stream", `{"changesets":[{"events":[{"type":"x"}]}]}`, "changesets[0].stream_id", "empty"},
+		{"reserved", `{"changesets":[{"stream_id":"!!!RESERVED:x","events":[{"type":"x"}]}]}`, "changesets[0].stream_id", "reserved"},
 		{"no type", `{"changesets":[{"stream_id":"a","events":[{"data":1}]}]}`, "changesets[0].events[0].type", "empty"},
 		{"type with U+0000", `{"changesets":[{"stream_id":"a","events":[{"type":"a\u0000"}]}]}`, "changesets[0].events[0].type", "U+0000"},
 		{"half a surrogate pair", `{"changesets":[{"stream_id":"a","events":[{"type":"\ud800"}]}]}`, "text", "surrogate"},
@@ -123,7 +123,7 @@ func TestAnAppendThatIsWrongNamesTheField(t *testing.T) {
 		{"time", `{"changesets":[{"stream_id":"a","events":[{"type":"x","occurred_at":"yesterday"}]}]}`, "body", "yesterday"},
 		{"after", `{"changesets":[{"stream_id":"a","events":[{"type":"x"}]}],"condition":{"after":1e30}}`, "condition.after", "64 bits"},
 		{"durability", `{"changesets":[{"stream_id":"a","events":[{"type":"x"}]}],"durability":"paper"}`, "durability", "memory"},
-		{"one stream twice", `{"changesets":[{"stream_id":"a","events":[{"type":"x"}]},{"stream_id":"a","events":[{"type":"x"}]}]}`, "changesets[1].stream", "twice"},
+		{"one stream twice", `{"changesets":[{"stream_id":"a","events":[{"type":"x"}]},{"stream_id":"a","events":[{"type":"x"}]}]}`, "changesets[1].stream_id", "twice"},
 	}
 	s := serve(t, nil)
 	for _, test := range tests {
