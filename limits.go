@@ -28,6 +28,14 @@ type Limits struct {
 	Changesets  int64 // streams in one append; default 1,000
 }
 
+// Check returns what a Store with these limits refuses a for, whatever the
+// storage holds: *InvalidError, *LimitError, or nil. Store checks by itself;
+// this is for those who want to know before they open one.
+func (l Limits) Check(a Append) error {
+	l = l.within(Limits{})
+	return l.check(&a)
+}
+
 // within returns l with defaults filled in and no field above that of other.
 func (l Limits) within(other Limits) Limits {
 	least := func(value, byDefault, bound int64) int64 {
