@@ -25,6 +25,10 @@ var (
 	ErrReadOnly = fmt.Errorf("the store is read-only: %w", ErrRefused)
 	// ErrClosed is returned by a store that was closed before the call.
 	ErrClosed = fmt.Errorf("the store is closed: %w", ErrRefused)
+	// ErrFailed is matched when the storage could not write and takes no more
+	// appends until it is opened again, for example when the disk is full. The
+	// outcome of the append is unknown; what could be read still can.
+	ErrFailed = errors.New("the storage failed")
 	// ErrCorrupt is matched when stored bytes are damaged. What was read
 	// before it is right; nothing behind it was passed over.
 	ErrCorrupt = errors.New("corrupt")

@@ -74,6 +74,7 @@ type Handler struct {
 	openapi []byte
 	tail    *tail
 	readers atomic.Int64 // live streams
+	failed  atomic.Bool  // the store takes no more appends
 	// prefix and requests name each request: prefix is that of this handler.
 	prefix   string
 	requests atomic.Uint64

@@ -235,6 +235,7 @@ func TestErrorsWithoutATypeKeepTheirMeaning(t *testing.T) {
 		{fmt.Errorf("x: %w", daybook.ErrReadOnly), 403, daybook.ErrReadOnly},
 		{fmt.Errorf("x: %w", daybook.ErrClosed), 503, daybook.ErrRefused},
 		{fmt.Errorf("x: %w", daybook.ErrRefused), 503, daybook.ErrRefused},
+		{fmt.Errorf("x: %w", daybook.ErrFailed), 503, daybook.ErrFailed},
 	} {
 		status, _ := wire.Status(test.err)
 		got := wire.DecodeError(status, wire.AppendError(nil, test.err))
@@ -242,7 +243,7 @@ func TestErrorsWithoutATypeKeepTheirMeaning(t *testing.T) {
 			t.Errorf("%v is answered %d and comes back as %v", test.err, status, got)
 		}
 	}
-	for _, body := range []string{"", "<html>", "{}", `{"error":"INTERNAL","message":"m"}`, `{"error":"TIMEOUT"}`, `[1]`} {
+	for _, body := range []string{"", "<html>", "{}", `{"error":"INTERNAL","message":"m"}`, `{"error":"STORAGE_FAILED"}`, `{"error":"TIMEOUT"}`, `[1]`} {
 		if got := wire.DecodeError(500, []byte(body)); got == nil || errors.Is(got, daybook.ErrRefused) {
 			t.Errorf("%q comes back as %v: the outcome of an append is unknown", body, got)
 		}
