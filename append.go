@@ -75,9 +75,16 @@ func (s *Store) fillMissed(ctx context.Context, conflict *ConflictError) {
 		return
 	}
 	records := 0
+	var size weight
 	read := StreamRead{From: from, To: conflict.Found.Version}
 	for changeset, err := range Changesets(s.driver.ReadStream(ctx, conflict.Stream, read)) {
 		if err != nil || records >= s.options.MaxMissed {
+			return
+		}
+		for i := range changeset.Records {
+			size.add(&changeset.Records[i])
+		}
+		if size.total > s.options.MaxMissedBytes {
 			return
 		}
 		records += len(changeset.Records)
@@ -117,8 +124,12 @@ func (s *Store) fillRecords(ctx context.Context, condition *ConditionError) {
 		Filter: Filter{Query: condition.Condition.Query},
 	}
 	condition.Incomplete = true
+	var size weight
 	for record, err := range s.driver.ReadLog(ctx, read) {
 		if err != nil {
+			return
+		}
+		if size.add(&record); size.total > s.options.MaxMissedBytes {
 			return
 		}
 		condition.Records = append(condition.Records, record)

@@ -25,6 +25,10 @@ var (
 	ErrReadOnly = fmt.Errorf("the store is read-only: %w", ErrRefused)
 	// ErrClosed is returned by a store that was closed before the call.
 	ErrClosed = fmt.Errorf("the store is closed: %w", ErrRefused)
+	// ErrFailed is matched when the storage could not write and takes no more
+	// appends until it is opened again, for example when the disk is full. The
+	// outcome of the append is unknown; what could be read still can.
+	ErrFailed = errors.New("the storage failed")
 	// ErrCorrupt is matched when stored bytes are damaged. What was read
 	// before it is right; nothing behind it was passed over.
 	ErrCorrupt = errors.New("corrupt")
@@ -68,10 +72,11 @@ type ConflictError struct {
 	Found  Head
 	// Missed are the changesets behind the expected place, whole and in order,
 	// so that the caller can decide again without reading. It is filled by
-	// Store; empty where nothing was missed (see Ahead).
+	// Store; empty where nothing was missed (see Ahead), or where already the
+	// first of them is too large.
 	Missed []RecordedChangeset
-	// Incomplete is set when the stream has more changesets than Missed holds
-	// (Options.MaxMissed): read the rest.
+	// Incomplete is set when more was missed than Missed holds
+	// (Options.MaxMissed, MaxMissedBytes): read the rest.
 	Incomplete bool
 }
 
@@ -99,7 +104,7 @@ type ConditionError struct {
 	// log. It is filled by Store.
 	Records []Record
 	// Incomplete is set when there are more than Records holds
-	// (Options.MaxMissed).
+	// (Options.MaxMissed, MaxMissedBytes).
 	Incomplete bool
 }
 

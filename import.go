@@ -74,10 +74,12 @@ func (l Limits) checkRecorded(c *RecordedChangeset, above Position) error {
 		return err
 	}
 	switch {
-	case c.Number < 1:
-		return &InvalidError{Field: "number", Value: fmt.Sprint(c.Number), Reason: "must be 1 or more"}
-	case c.First < 1:
-		return &InvalidError{Field: "first", Value: fmt.Sprint(c.First), Reason: "must be 1 or more"}
+	case c.Number < 1 || c.Number > MaxPlace:
+		return outOfPlace("number", 1, int64(c.Number))
+	case c.First < 1 || c.First > MaxPlace:
+		return outOfPlace("first", 1, int64(c.First))
+	case c.Ordinal < 0 || c.Ordinal > MaxPlace:
+		return outOfPlace("ordinal", 0, int64(c.Ordinal))
 	case c.Count != len(c.Records):
 		return &InvalidError{Field: "count", Value: fmt.Sprint(c.Count), Reason: fmt.Sprintf("must be the number of its records, %d", len(c.Records))}
 	case c.AppendID == ID{}:
@@ -85,19 +87,29 @@ func (l Limits) checkRecorded(c *RecordedChangeset, above Position) error {
 	case c.RecordedAt.IsZero() || !c.RecordedAt.Equal(Microseconds(c.RecordedAt)):
 		return &InvalidError{Field: "recorded_at", Value: c.RecordedAt.String(), Reason: "must be a time to the microsecond"}
 	}
+	if err := checkYear("recorded_at", c.RecordedAt); err != nil {
+		return err
+	}
 	for i := range c.Records {
 		r := &c.Records[i]
 		switch {
 		case r.Position <= above:
 			return &InvalidError{Field: fmt.Sprintf("records[%d].position", i), Value: fmt.Sprint(r.Position), Reason: fmt.Sprintf("must lie above %d", above)}
+		case r.Position > MaxPlace:
+			return inside(outOfPlace("position", 1, int64(r.Position)), "records[%d]", i)
 		case r.Version != c.First+Version(i):
 			return &InvalidError{Field: fmt.Sprintf("records[%d].version", i), Value: fmt.Sprint(r.Version), Reason: fmt.Sprintf("must be %d", c.First+Version(i))}
 		case r.Stream != c.Stream:
-			return &InvalidError{Field: fmt.Sprintf("records[%d].stream", i), Value: quote(r.Stream.String()), Reason: "must be that of its changeset"}
+			return &InvalidError{Field: fmt.Sprintf("records[%d].stream_id", i), Value: quote(r.Stream.String()), Reason: "must be that of its changeset"}
 		case r.ID == ID{}:
 			return &InvalidError{Field: fmt.Sprintf("records[%d].id", i), Value: r.ID.String(), Reason: "must not be zero"}
 		}
 		above = r.Position
 	}
 	return nil
+}
+
+// outOfPlace refuses a place that leaves no room behind it, or is none.
+func outOfPlace(field string, least, value int64) error {
+	return &InvalidError{Field: field, Value: fmt.Sprint(value), Reason: fmt.Sprintf("must lie between %d and %d", least, int64(MaxPlace))}
 }

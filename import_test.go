@@ -2,6 +2,7 @@ package daybook_test
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
@@ -43,8 +44,14 @@ type rc = []daybook.RecordedChangeset
 
 var refusedImports = map[string]refusedInput{
 	"an import without events":             {importWith(func(all rc) { all[0].Records = nil }), "changesets[0].events", "empty", "at least one"},
-	"an import without a number":           {importWith(func(all rc) { all[1].Number = 0 }), "changesets[1].number", "0", "1 or more"},
-	"an import without a version":          {importWith(func(all rc) { all[0].First = 0 }), "changesets[0].first", "0", "1 or more"},
+	"an import without a number":           {importWith(func(all rc) { all[1].Number = 0 }), "changesets[1].number", "0", "between 1"},
+	"an import without a version":          {importWith(func(all rc) { all[0].First = 0 }), "changesets[0].first", "0", "between 1"},
+	"an import at the last position":       {importWith(func(all rc) { all[1].Records[1].Position = math.MaxInt64 }), "changesets[1].records[1].position", "9223372036854775807", "4611686018427387904"},
+	"an import at the last version":        {importWith(func(all rc) { all[0].First = math.MaxInt64 }), "changesets[0].first", "9223372036854775807", "4611686018427387904"},
+	"an import with the last number":       {importWith(func(all rc) { all[0].Number = math.MaxInt64 }), "changesets[0].number", "9223372036854775807", "4611686018427387904"},
+	"an import with the last ordinal":      {importWith(func(all rc) { all[1].Ordinal = math.MaxInt64 }), "changesets[1].ordinal", "9223372036854775807", "4611686018427387904"},
+	"an import with a negative ordinal":    {importWith(func(all rc) { all[1].Ordinal = -1 }), "changesets[1].ordinal", "-1", "between 0"},
+	"an import of a year too late":         {importWith(func(all rc) { all[1].RecordedAt = importTime.AddDate(9000, 0, 0) }), "changesets[1].recorded_at", "11001", "9999"},
 	"an import with a wrong count":         {importWith(func(all rc) { all[0].Count = 3 }), "changesets[0].count", "3", "2"},
 	"an import without an append id":       {importWith(func(all rc) { all[0].AppendID = daybook.ID{} }), "changesets[0].append_id", "00000000", "zero"},
 	"an import without a time":             {importWith(func(all rc) { all[0].RecordedAt = time.Time{} }), "changesets[0].recorded_at", "0001", "microsecond"},
@@ -52,7 +59,7 @@ var refusedImports = map[string]refusedInput{
 	"an import whose times fall":           {importWith(func(all rc) { all[1].RecordedAt = importTime.Add(-time.Hour) }), "changesets[1].recorded_at", "2001", "fall"},
 	"an import whose positions stand":      {importWith(func(all rc) { all[1].Records[0].Position = 11 }), "changesets[1].records[0].position", "11", "above 11"},
 	"an import whose versions jump":        {importWith(func(all rc) { all[1].Records[1].Version = 9 }), "changesets[1].records[1].version", "9", "4"},
-	"an import of another stream's":        {importWith(func(all rc) { all[1].Records[1].Stream.Name = "x" }), "changesets[1].records[1].stream", `"x"`, "changeset"},
+	"an import of another stream's":        {importWith(func(all rc) { all[1].Records[1].Stream.Name = "x" }), "changesets[1].records[1].stream_id", `"x"`, "changeset"},
 	"an import without an event id":        {importWith(func(all rc) { all[1].Records[1].ID = daybook.ID{} }), "changesets[1].records[1].id", "0000", "zero"},
 	"an import of an event without a type": {importWith(func(all rc) { all[1].Records[1].Type = "" }), "changesets[1].events[1].type", `""`, "empty"},
 }

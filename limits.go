@@ -12,6 +12,10 @@ const (
 	MaxQueryItems   = 1000
 )
 
+// MaxPlace is the highest position, version, changeset number and ordinal that
+// an import may bring: what is appended behind it must have numbers too.
+const MaxPlace = 1 << 62
+
 // ReservedPrefix begins the stream names that storages keep for themselves; an
 // append to one is refused.
 const ReservedPrefix = "!!!RESERVED:"
@@ -22,6 +26,14 @@ type Limits struct {
 	EventBytes  int64 // of one event's data and metadata; default 16 MiB
 	Events      int64 // of all changesets together; default 10,000
 	Changesets  int64 // streams in one append; default 1,000
+}
+
+// Check returns what a Store with these limits refuses a for, whatever the
+// storage holds: *InvalidError, *LimitError, or nil. Store checks by itself;
+// this is for those who want to know before they open one.
+func (l Limits) Check(a Append) error {
+	l = l.within(Limits{})
+	return l.check(&a)
 }
 
 // within returns l with defaults filled in and no field above that of other.

@@ -12,7 +12,7 @@ import (
 // the storage from reading.
 func (s *Store) ReadStream(ctx context.Context, id StreamID, read StreamRead) iter.Seq2[Record, error] {
 	if err := id.Validate(); err != nil {
-		return failed[Record](inside(err, "stream"))
+		return failed[Record](err)
 	}
 	if err := read.validate(); err != nil {
 		return failed[Record](err)

@@ -23,6 +23,9 @@ type Options struct {
 	// MaxMissed bounds how many records a ConflictError or ConditionError
 	// carries; whole changesets are never cut. Default 1,000.
 	MaxMissed int
+	// MaxMissedBytes bounds their size, in bytes, as they are written out one
+	// by one: each with what its changeset carries. Default 4 MiB.
+	MaxMissedBytes int64
 	// PollInterval is how often Wait looks where the driver cannot wait.
 	// Default 100 ms.
 	PollInterval time.Duration
@@ -40,6 +43,9 @@ func New(driver Driver, options *Options) *Store {
 	}
 	if s.options.MaxMissed <= 0 {
 		s.options.MaxMissed = 1000
+	}
+	if s.options.MaxMissedBytes <= 0 {
+		s.options.MaxMissedBytes = 4 << 20
 	}
 	if s.options.PollInterval <= 0 {
 		s.options.PollInterval = 100 * time.Millisecond

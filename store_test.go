@@ -84,6 +84,47 @@ func TestWhatWasMissedIsBoundedByWholeChangesets(t *testing.T) {
 	}
 }
 
+func TestWhatWasMissedIsBoundedInBytes(t *testing.T) {
+	for _, c := range []struct {
+		maxBytes          int64
+		changesets, found int
+		incomplete        bool
+	}{
+		{maxBytes: 1, incomplete: true},
+		{maxBytes: 1000, incomplete: true},
+		{maxBytes: 2500, changesets: 1, found: 2, incomplete: true},
+		{maxBytes: 5000, changesets: 2, found: 4, incomplete: true},
+		{maxBytes: 7000, changesets: 3, found: 6},
+	} {
+		store := daybook.New(memory.New(nil), &daybook.Options{MaxMissedBytes: c.maxBytes})
+		for range 3 {
+			// Each record carries the metadata: about 1,000 bytes a record.
+			_, err := store.AppendAll(t.Context(), daybook.Append{Changesets: []daybook.Changeset{{
+				Stream: account, Metadata: make([]byte, 900), Events: []daybook.Event{{Type: "one", Data: make([]byte, 60)}, {Type: "two", Data: make([]byte, 60)}},
+			}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if refused := conflict(t, store, daybook.ExpectNone()); len(refused.Missed) != c.changesets || refused.Incomplete != c.incomplete {
+			t.Errorf("with MaxMissedBytes %d a conflict brings %d changesets, incomplete %t; want %d, %t",
+				c.maxBytes, len(refused.Missed), refused.Incomplete, c.changesets, c.incomplete)
+		}
+		_, err := store.AppendAll(t.Context(), daybook.Append{
+			Changesets: []daybook.Changeset{{Stream: account, Events: []daybook.Event{{Type: "more"}}}},
+			Condition:  &daybook.Condition{},
+		})
+		var refused *daybook.ConditionError
+		if !errors.As(err, &refused) {
+			t.Fatalf("%v, want a *ConditionError", err)
+		}
+		if len(refused.Records) < c.found || len(refused.Records) > c.found+1 || refused.Incomplete != c.incomplete {
+			t.Errorf("with MaxMissedBytes %d a condition brings %d records, incomplete %t; want %d or one more, %t",
+				c.maxBytes, len(refused.Records), refused.Incomplete, c.found, c.incomplete)
+		}
+	}
+}
+
 func TestWhatWasMissedBeginsBehindTheExpectedPlace(t *testing.T) {
 	store := daybook.New(memory.New(nil), nil)
 	for range 20 {

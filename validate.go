@@ -17,11 +17,11 @@ func (id StreamID) Validate() error {
 	if err := checkText("partition", id.Partition, MaxPartitionLen); err != nil {
 		return err
 	}
-	if err := checkName("name", id.Name, MaxNameLen); err != nil {
+	if err := checkName("stream_id", id.Name, MaxNameLen); err != nil {
 		return err
 	}
 	if strings.HasPrefix(id.Name, ReservedPrefix) {
-		return &InvalidError{Field: "name", Value: quote(id.Name), Reason: "names that begin with " + ReservedPrefix + " are reserved"}
+		return &InvalidError{Field: "stream_id", Value: quote(id.Name), Reason: "names that begin with " + ReservedPrefix + " are reserved"}
 	}
 	return nil
 }
@@ -77,7 +77,7 @@ func checkDistinct(changesets []Changeset) error {
 		c := &changesets[i]
 		if streams != nil {
 			if _, twice := streams[c.Stream]; twice {
-				return &InvalidError{Field: fmt.Sprintf("changesets[%d].stream", i), Value: quote(c.Stream.String()), Reason: "must not stand twice in one append"}
+				return &InvalidError{Field: fmt.Sprintf("changesets[%d].stream_id", i), Value: quote(c.Stream.String()), Reason: "must not stand twice in one append"}
 			}
 			streams[c.Stream] = struct{}{}
 		}
@@ -97,7 +97,7 @@ func checkDistinct(changesets []Changeset) error {
 // checkChangeset returns how many bytes c carries, or what is wrong with it.
 func (l Limits) checkChangeset(c *Changeset) (int64, error) {
 	if err := c.Stream.Validate(); err != nil {
-		return 0, inside(err, "stream")
+		return 0, err
 	}
 	if c.Expect.at < 0 {
 		return 0, negative("expect", c.Expect.at)
@@ -112,6 +112,9 @@ func (l Limits) checkChangeset(c *Changeset) (int64, error) {
 			return 0, inside(err, "events[%d]", i)
 		}
 		size += weight
+	}
+	if err := checkEventIDs(c.Events); err != nil {
+		return 0, err
 	}
 	for i, reference := range c.References {
 		if err := reference.Validate(); err != nil {
@@ -132,6 +135,25 @@ func (l Limits) checkChangeset(c *Changeset) (int64, error) {
 		size += int64(len(claim.Kind) + len(claim.Value))
 	}
 	return size, nil
+}
+
+// checkEventIDs refuses an id that stands on two of the events: it names one.
+func checkEventIDs(events []Event) error {
+	if len(events) < 2 {
+		return nil
+	}
+	ids := make(map[ID]struct{}, len(events))
+	for i := range events {
+		id := events[i].ID
+		if id == (ID{}) {
+			continue
+		}
+		if _, twice := ids[id]; twice {
+			return &InvalidError{Field: fmt.Sprintf("events[%d].id", i), Value: id.String(), Reason: "must not stand twice in one changeset"}
+		}
+		ids[id] = struct{}{}
+	}
+	return nil
 }
 
 // checkEvent returns how many bytes e carries, or what is wrong with it.
@@ -167,7 +189,7 @@ func checkTags(tags []string) (int64, error) {
 	}
 	var size int64
 	for i, tag := range tags {
-		if err := checkName("tag", tag, MaxTagLen); err != nil {
+		if err := checkName("", tag, MaxTagLen); err != nil {
 			return 0, called(err, "tags[%d]", i)
 		}
 		for _, before := range tags[:i] {
@@ -230,12 +252,12 @@ func (q Query) validate() error {
 	}
 	for i, item := range q.Items {
 		for j, eventType := range item.Types {
-			if err := checkName("type", eventType, MaxTypeLen); err != nil {
+			if err := checkName("", eventType, MaxTypeLen); err != nil {
 				return called(err, "items[%d].types[%d]", i, j)
 			}
 		}
 		for j, tag := range item.Tags {
-			if err := checkName("tag", tag, MaxTagLen); err != nil {
+			if err := checkName("", tag, MaxTagLen); err != nil {
 				return called(err, "items[%d].tags[%d]", i, j)
 			}
 		}
@@ -299,11 +321,19 @@ func negative(field string, value int64) error {
 func inside(err error, format string, args ...any) error {
 	switch e := err.(type) {
 	case *InvalidError:
-		e.Field = fmt.Sprintf(format, args...) + "." + e.Field
+		e.Field = path(fmt.Sprintf(format, args...), e.Field)
 	case *LimitError:
-		e.Field = fmt.Sprintf(format, args...) + "." + e.Field
+		e.Field = path(fmt.Sprintf(format, args...), e.Field)
 	}
 	return err
+}
+
+// path is the name of a field within what holds it; "" is the holder itself.
+func path(holder, field string) string {
+	if field == "" {
+		return holder
+	}
+	return holder + "." + field
 }
 
 // called gives the field that err names another name: where the thing that was

@@ -39,12 +39,12 @@ type (
 var refusedAppends = map[string]refusedInput{
 	"no changesets":          {appendWith(func(a *ap, _ *ch, _ *ev) { a.Changesets = nil }), "changesets", "empty", "at least one"},
 	"no events":              {appendWith(func(_ *ap, c *ch, _ *ev) { c.Events = nil }), "changesets[0].events", "empty", "at least one"},
-	"an empty name":          {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "" }), "changesets[0].stream.name", `""`, "empty"},
-	"a long name":            {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = strings.Repeat("n", 1025) }), "changesets[0].stream.name", "1025", "1024"},
-	"a long partition":       {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Partition = strings.Repeat("p", 257) }), "changesets[0].stream.partition", "257", "256"},
-	"a reserved name":        {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "!!!RESERVED:x" }), "changesets[0].stream.name", `"!!!RESERVED:x"`, "reserved"},
-	"a name that is no text": {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "a\xff" }), "changesets[0].stream.name", `"a\xff"`, "UTF-8"},
-	"a name with U+0000":     {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "a\x00b" }), "changesets[0].stream.name", `"a\x00b"`, "U+0000"},
+	"an empty name":          {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "" }), "changesets[0].stream_id", `""`, "empty"},
+	"a long name":            {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = strings.Repeat("n", 1025) }), "changesets[0].stream_id", "1025", "1024"},
+	"a long partition":       {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Partition = strings.Repeat("p", 257) }), "changesets[0].partition", "257", "256"},
+	"a reserved name":        {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "!!!RESERVED:x" }), "changesets[0].stream_id", `"!!!RESERVED:x"`, "reserved"},
+	"a name that is no text": {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "a\xff" }), "changesets[0].stream_id", `"a\xff"`, "UTF-8"},
+	"a name with U+0000":     {appendWith(func(_ *ap, c *ch, _ *ev) { c.Stream.Name = "a\x00b" }), "changesets[0].stream_id", `"a\x00b"`, "U+0000"},
 	"a negative version":     {appendWith(func(_ *ap, c *ch, _ *ev) { c.Expect = daybook.ExpectVersion(-3) }), "changesets[0].expect", "-3", "negative"},
 	"an empty type":          {appendWith(func(_ *ap, _ *ch, e *ev) { e.Type = "" }), "changesets[0].events[0].type", `""`, "empty"},
 	"a long type":            {appendWith(func(_ *ap, _ *ch, e *ev) { e.Type = strings.Repeat("t", 257) }), "changesets[0].events[0].type", "257", "256"},
@@ -57,11 +57,15 @@ var refusedAppends = map[string]refusedInput{
 		"changesets[0].events[0].context.why.what", "4097", "4096"},
 	"an empty claim":        {appendWith(func(_ *ap, c *ch, _ *ev) { c.Claims = []daybook.Claim{{Kind: "email"}} }), "changesets[0].claims[0].value", `""`, "empty"},
 	"an empty release":      {appendWith(func(_ *ap, c *ch, _ *ev) { c.Releases = []daybook.Claim{{Value: "x"}} }), "changesets[0].releases[0].kind", `""`, "empty"},
-	"a reference to nobody": {appendWith(func(_ *ap, c *ch, _ *ev) { c.References = []daybook.StreamID{{}} }), "changesets[0].references[0].name", `""`, "empty"},
+	"a reference to nobody": {appendWith(func(_ *ap, c *ch, _ *ev) { c.References = []daybook.StreamID{{}} }), "changesets[0].references[0].stream_id", `""`, "empty"},
 	"a claim twice": {appendWith(func(_ *ap, c *ch, _ *ev) {
 		c.Claims = []daybook.Claim{{Kind: "email", Value: "x"}, {Kind: "email", Value: "x"}}
 	}), "changesets[0].claims[1]", `"email x"`, "twice"},
-	"a stream twice": {appendWith(func(a *ap, c *ch, _ *ev) { a.Changesets = append(a.Changesets, *c) }), "changesets[1].stream", `"account-1"`, "twice"},
+	"an event id twice": {appendWith(func(_ *ap, c *ch, e *ev) {
+		e.ID = daybook.IDOf("one")
+		c.Events = []ev{*e, {Type: "between"}, *e}
+	}), "changesets[0].events[2].id", daybook.IDOf("one").String(), "twice"},
+	"a stream twice": {appendWith(func(a *ap, c *ch, _ *ev) { a.Changesets = append(a.Changesets, *c) }), "changesets[1].stream_id", `"account-1"`, "twice"},
 	"a condition before the beginning": {appendWith(func(a *ap, _ *ch, _ *ev) { a.Condition = &daybook.Condition{After: -1} }),
 		"condition.after", "-1", "negative"},
 	"a condition on an empty tag": {appendWith(func(a *ap, _ *ch, _ *ev) {
@@ -85,7 +89,7 @@ var refusedReads = map[string]refusedInput{
 	"a stream without a name": {func(ctx context.Context, s *daybook.Store) error {
 		_, err := gather(s.ReadStream(ctx, daybook.StreamID{}, daybook.StreamRead{}))
 		return err
-	}, "stream.name", `""`, "empty"},
+	}, "stream_id", `""`, "empty"},
 	"a negative from": {func(ctx context.Context, s *daybook.Store) error {
 		_, err := gather(s.ReadStream(ctx, account, daybook.StreamRead{From: -1}))
 		return err
@@ -105,7 +109,7 @@ var refusedReads = map[string]refusedInput{
 	"a head without a name": {func(ctx context.Context, s *daybook.Store) error {
 		_, err := s.Head(ctx, daybook.StreamID{Partition: "p"})
 		return err
-	}, "name", `""`, "empty"},
+	}, "stream_id", `""`, "empty"},
 	"a list with a query": {func(ctx context.Context, s *daybook.Store) error {
 		_, err := gather(s.ListStreams(ctx, daybook.StreamList{Filter: daybook.Filter{Query: daybook.Query{Items: []daybook.QueryItem{{}}}}}))
 		return err

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -76,15 +77,13 @@ func (h *Handler) missed(x *exchange, expected expectation, conflict *daybook.Co
 	p.text("message", fmt.Sprintf(`stream "%s" has moved on: the expected last %s (%s) is not its last any more`, conflict.Stream.Name, expected.kind, expected.text))
 	p.key("forthcoming_changesets")
 	p.open('[')
-	next := daybook.Version(1)
 	for i := range conflict.Missed {
 		if err := p.changeset(&conflict.Missed[i]); err != nil {
 			return err
 		}
-		next = conflict.Missed[i].Last() + 1
 	}
 	if conflict.Incomplete {
-		if err := h.restMissed(x, p, next, conflict); err != nil {
+		if err := h.restMissed(x, p, conflict); err != nil {
 			return err
 		}
 	}
@@ -93,24 +92,41 @@ func (h *Handler) missed(x *exchange, expected expectation, conflict *daybook.Co
 	return nil
 }
 
-// restMissed writes the missed changesets that the conflict does not hold,
-// from next on.
-func (h *Handler) restMissed(x *exchange, p *pretty, next daybook.Version, conflict *daybook.ConflictError) error {
-	number, _ := conflict.Expect.Changeset()
-	version, _ := conflict.Expect.Version()
-	read := daybook.StreamRead{From: next, To: conflict.Found.Version}
+// restMissed writes the missed changesets that the conflict does not hold.
+func (h *Handler) restMissed(x *exchange, p *pretty, conflict *daybook.ConflictError) error {
+	from, err := h.restBegins(x.context(), conflict)
+	if err != nil {
+		return err
+	}
+	read := daybook.StreamRead{From: from, To: conflict.Found.Version}
 	for changeset, err := range daybook.Changesets(h.store.ReadStream(x.context(), conflict.Stream, read)) {
 		if err != nil {
 			return err
-		}
-		if changeset.Number <= number || changeset.Last() <= version {
-			continue
 		}
 		if err := p.changeset(&changeset); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// restBegins returns the version at which the first missed changeset begins
+// that the conflict does not hold.
+func (h *Handler) restBegins(ctx context.Context, conflict *daybook.ConflictError) (daybook.Version, error) {
+	if n := len(conflict.Missed); n > 0 {
+		return conflict.Missed[n-1].Last() + 1, nil
+	}
+	version, expected := conflict.Expect.Version()
+	if !expected {
+		number, _ := conflict.Expect.Changeset()
+		return h.versionOf(ctx, conflict.Stream, number+1, conflict.Found)
+	}
+	// The version may lie within a changeset, which was missed as a whole.
+	record, err := first(h.store.ReadStream(ctx, conflict.Stream, daybook.StreamRead{From: version + 1, Limit: 1}))
+	if err != nil || record == nil {
+		return version + 1, err
+	}
+	return record.Changeset.First, nil
 }
 
 // changeset writes a changeset of a stream into the open list.

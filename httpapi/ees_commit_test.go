@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/storage/memory"
 )
 
 // twoChangesets appends changesets of 3 events each to the stream "abcd".
@@ -135,7 +136,13 @@ func TestAConflictTellsEveryChangesetThatWasMissed(t *testing.T) {
 }
 
 func TestAConflictTellsMoreChangesetsThanTheStoreKeepsInMind(t *testing.T) {
-	s := serve(t, nil)
+	for _, options := range []*daybook.Options{nil, {MaxMissed: 1}, {MaxMissedBytes: 1}, {MaxMissedBytes: 30_000}} {
+		everyMissedChangesetIsTold(t, serveStore(t, daybook.New(memory.New(nil), options), nil))
+	}
+}
+
+func everyMissedChangesetIsTold(t *testing.T, s *server) {
+	t.Helper()
 	events := make([]string, 700)
 	for i := range events {
 		events[i] = fmt.Sprint(i)

@@ -169,7 +169,7 @@ func (x *exchange) finish() {
 func (b *pacedBody) readAll() ([]byte, error) {
 	var buffer bytes.Buffer
 	if length := b.exchange.request.ContentLength; length > 0 {
-		buffer.Grow(int(min(length, 1<<20)) + bytes.MinRead)
+		buffer.Grow(int(min(length, 64<<10)) + bytes.MinRead)
 	}
 	_, err := buffer.ReadFrom(b)
 	return buffer.Bytes(), err

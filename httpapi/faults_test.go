@@ -14,6 +14,7 @@ import (
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/httpapi"
+	"github.com/daybook-go/daybook/storage/memory"
 )
 
 // broken is a storage that answers every call with an error.
@@ -82,6 +83,7 @@ func TestAStorageThatFailsIsAnsweredByTheTable(t *testing.T) {
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 504, "TIMEOUT"},
 		{&daybook.UnsupportedError{Driver: "broken", Feature: "anything"}, 501, "NOT_SUPPORTED"},
 		{daybook.ErrReadOnly, 403, "READ_ONLY"},
+		{fmt.Errorf("hunter2: %w", daybook.ErrFailed), 503, "STORAGE_FAILED"},
 	}
 	for _, test := range tests {
 		t.Run(test.code, func(t *testing.T) {
@@ -110,6 +112,25 @@ func TestAStorageThatFailsIsAnsweredByTheTable(t *testing.T) {
 			s.do("HEAD", "/healthz", "").must(503)
 			s.get("/version").must(200)
 		})
+	}
+}
+
+// readable is a storage that failed: it is read, and takes no appends.
+type readable struct{ *memory.Driver }
+
+func (readable) Append(context.Context, daybook.Append) (daybook.Receipt, error) {
+	return daybook.Receipt{}, fmt.Errorf("no space left: %w", daybook.ErrFailed)
+}
+
+func TestAServerWhoseStorageFailedIsUnwellAndCanBeRead(t *testing.T) {
+	inner := newMemory()
+	fill(t, daybook.New(inner, nil), 3)
+	s := serveStore(t, daybook.New(readable{inner}, nil), nil)
+	s.get("/healthz").must(200)
+	s.post("/streams/a", `{"events":[1]}`).fails(503, "STORAGE_FAILED", "unknown")
+	s.get("/healthz").fails(503, "STORAGE_FAILED")
+	if got := s.get("/records").positions(); len(got) != 3 {
+		t.Errorf("%d records are read, want 3", len(got))
 	}
 }
 

@@ -37,6 +37,9 @@ type Options struct {
 	// MaxPage bounds how many records or heads one JSON page holds. Default
 	// 10,000. NDJSON has no such bound.
 	MaxPage int
+	// MaxPageBytes bounds how large a JSON page grows, in bytes: behind the
+	// record that reaches it the page ends. Default 8 MiB.
+	MaxPageBytes int64
 	// BodyTimeout is how long the body of a request may take, and a second
 	// more for every 16 KiB of it that have arrived. Default 30 s.
 	BodyTimeout time.Duration
@@ -47,7 +50,8 @@ type Options struct {
 	// stream before it is dropped with a reason. Default 10 s; it should be
 	// less than WriteTimeout.
 	SlowReader time.Duration
-	// Heartbeat is how long a live stream may stay silent. Default 15 s.
+	// Heartbeat is how long a live stream, or a read as NDJSON that looks for
+	// the next record, may stay silent. Default 15 s.
 	Heartbeat time.Duration
 	// TrustedOrigins are origins ("https://console.example.org") whose pages
 	// may write although they come from elsewhere. Other pages that a browser
@@ -70,6 +74,7 @@ type Handler struct {
 	openapi []byte
 	tail    *tail
 	readers atomic.Int64 // live streams
+	failed  atomic.Bool  // the store takes no more appends
 	// prefix and requests name each request: prefix is that of this handler.
 	prefix   string
 	requests atomic.Uint64
@@ -86,6 +91,7 @@ func New(store *daybook.Store, options *Options) *Handler {
 	byDefault(&o.Version, "dev")
 	byDefault(&o.MaxBody, 32<<20)
 	byDefault(&o.MaxPage, 10_000)
+	byDefault(&o.MaxPageBytes, 8<<20)
 	byDefault(&o.BodyTimeout, 30*time.Second)
 	byDefault(&o.WriteTimeout, 30*time.Second)
 	byDefault(&o.SlowReader, 10*time.Second)

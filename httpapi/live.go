@@ -82,7 +82,7 @@ func (l *live) sendTail(records []tailRecord, filter *daybook.Filter) error {
 
 // sendLog sends records whose ids are their positions.
 func (l *live) sendLog(records iter.Seq2[daybook.Record, error]) error {
-	for record, err := range records {
+	for record, err := range pulsed(l.exchange, records, l.heartbeat) {
 		if err != nil {
 			return err
 		}

@@ -74,11 +74,15 @@ func (h *Handler) position(x *exchange) error {
 // healthCheck is how long the store may take to say that it is well.
 const healthCheck = 5 * time.Second
 
-// healthz tells whether the store answers.
+// healthz tells whether the store answers, and still takes appends as far as
+// they have shown.
 func (h *Handler) healthz(x *exchange) error {
 	ctx, cancel := context.WithTimeout(x.context(), healthCheck)
 	defer cancel()
 	position, err := h.store.End(ctx)
+	if err == nil && h.failed.Load() {
+		err = daybook.ErrFailed
+	}
 	if err == nil && draining(x.context()).Err() != nil {
 		err = &problem{code: "CLOSING", message: "the server is shutting down"}
 	}

@@ -26,6 +26,9 @@ func (p *problem) Error() string { return p.message }
 // is cut, so that the client cannot take the part for the whole.
 func (x *exchange) fail(err error) {
 	x.logInternal(err)
+	if errors.Is(err, daybook.ErrFailed) {
+		x.handler.failed.Store(true)
+	}
 	if x.committed {
 		panic(http.ErrAbortHandler)
 	}

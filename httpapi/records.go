@@ -123,8 +123,9 @@ func (x *exchange) next(name string, place int64) {
 	x.out = strconv.AppendInt(x.out, place, 10)
 }
 
-// page writes values as a list in an object, which it leaves open. It returns
-// the last one, nil if there was none.
+// page writes values as a list in an object, which it leaves open, until the
+// page is as large as it may grow. It returns the last one, nil if there was
+// none.
 func page[T any](x *exchange, name string, values iter.Seq2[T, error], appendValue func([]byte, *T) []byte) (*T, error) {
 	var last *T
 	x.out = append(x.out, `{"`+name+`":[`...)
@@ -140,16 +141,24 @@ func page[T any](x *exchange, name string, values iter.Seq2[T, error], appendVal
 			return nil, err
 		}
 		last = &value
+		if x.sent+int64(len(x.out)) >= x.handler.options.MaxPageBytes {
+			break
+		}
 	}
 	x.out = append(x.out, ']')
 	return last, nil
 }
 
-// ndjson writes values one a line. An error behind the first one is the last
-// line, an object with "error", so that what came before it is not lost.
+// ndjson writes values one a line, and an empty line when the next one is far
+// away. An error behind the first one is the last line, an object with "error",
+// so that what came before it is not lost.
 func ndjson[T any](x *exchange, values iter.Seq2[T, error], appendValue func([]byte, *T) []byte) error {
 	x.writer.Header().Set("Content-Type", formatNDJSON)
-	for value, err := range values {
+	beat := func() error {
+		x.out = append(x.out, '\n')
+		return x.flush()
+	}
+	for value, err := range pulsed(x, values, beat) {
 		if err != nil {
 			if !x.committed && len(x.out) == 0 || x.context().Err() != nil {
 				return err

@@ -3,8 +3,10 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -328,5 +330,99 @@ func TestUntilCutsByRecordedTime(t *testing.T) {
 	}
 	if got := s.get("/records?until=2026-01-01T02:30:00%2B01:00").positions(); !slices.Equal(got, []int{1, 2}) {
 		t.Errorf("until half past one gives %v", got)
+	}
+}
+
+// pausing is a storage that stops before a position until it may go on.
+type pausing struct {
+	daybook.Driver
+	before daybook.Position
+	resume chan struct{}
+}
+
+func (p pausing) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
+	return func(yield func(daybook.Record, error) bool) {
+		for record, err := range p.Driver.ReadLog(ctx, read) {
+			if record.Position == p.before {
+				select {
+				case <-p.resume:
+				case <-ctx.Done():
+				}
+			}
+			if !yield(record, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestWhileTheNextRecordIsFarAwayTheClientHears(t *testing.T) {
+	inner := newMemory()
+	fill(t, daybook.New(inner, nil), 9000) // more than live readers share
+	for _, format := range []string{"ndjson", "sse"} {
+		for _, before := range []int{1, 3} {
+			p := pausing{inner, daybook.Position(before), make(chan struct{})}
+			s := serveStore(t, daybook.New(p, nil), &httpapi.Options{Heartbeat: 2 * time.Millisecond})
+			response := s.open("GET", "/records?format="+format, http.NoBody)
+			t.Cleanup(func() { _ = response.Body.Close() })
+			lines := bufio.NewReader(response.Body)
+			records := 0
+			line := func() string {
+				t.Helper()
+				line, err := lines.ReadString('\n')
+				if err != nil {
+					t.Fatalf("%s: behind %d records: %v", format, records, err)
+				}
+				if strings.HasPrefix(line, "data: ") || strings.HasPrefix(line, "{") {
+					records++
+				}
+				return line
+			}
+			for quiet := 0; quiet < 2; {
+				if heard := line(); heard == "\n" && format == "ndjson" || strings.HasPrefix(heard, ": heartbeat") {
+					quiet++
+				}
+			}
+			if records != before-1 {
+				t.Errorf("%s: %d records came before the first sign of life, want %d", format, records, before-1)
+			}
+			close(p.resume)
+			for records < 9000 {
+				line()
+			}
+		}
+	}
+}
+
+func TestAPageEndsWhereItGrowsTooLarge(t *testing.T) {
+	s := serve(t, &httpapi.Options{MaxPageBytes: 10_000})
+	for range 10 {
+		if _, err := s.store.Append(t.Context(), daybook.Stream("a"), daybook.ExpectAny(), daybook.Event{Type: "large", Data: []byte(`"` + strings.Repeat("x", 4000) + `"`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ path, next, param string }{
+		{"/records?", "next_after", "after"}, {"/records?backwards=true&", "next_to", "to"},
+		{"/streams/a/records?limit=8&", "next_from", "from"}, {"/streams/a/records?backwards=true&", "next_to", "to"},
+	} {
+		var all []int
+		path := test.path
+		for {
+			r := s.get(path)
+			got := r.positions()
+			all = append(all, got...)
+			next, more := r.object()[test.next]
+			if len(got) > 3 {
+				t.Errorf("%s gives %d records, %d bytes", path, len(got), len(r.body))
+			}
+			if len(got) == 0 || !more {
+				break
+			}
+			path = fmt.Sprintf("%s%s=%v", test.path, test.param, next)
+		}
+		slices.Sort(all)
+		if len(slices.Compact(all)) != 10 || len(all) != 10 {
+			t.Errorf("%s gives %v in all", test.path, all)
+		}
 	}
 }

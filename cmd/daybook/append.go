@@ -213,6 +213,10 @@ func (p *program) readEvents() ([]daybook.Event, error) {
 }
 
 func (p *program) append(ctx context.Context, a daybook.Append) error {
+	// Before a store is made where none was.
+	if err := (daybook.Limits{}).Check(a); err != nil {
+		return err
+	}
 	return p.with(writing, func(store *daybook.Store) error {
 		receipt, err := store.AppendAll(ctx, a)
 		if err != nil && !errors.Is(err, daybook.ErrRefused) {

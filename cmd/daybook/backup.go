@@ -63,10 +63,16 @@ func (p *program) copyStore(ctx context.Context, name, from, to string,
 		bar.show(name, done, total)
 	})
 	bar.done()
-	if errors.Is(err, fs.ErrNotExist) {
+	var occupied *disk.OccupiedError
+	var locked *disk.LockedError
+	switch {
+	case errors.As(err, &occupied):
+		return hinted(usageError(err), "--to names a new or empty directory")
+	case errors.As(err, &locked):
+		return &failure{exit: exitStore, err: err}
+	case errors.Is(err, fs.ErrNotExist):
 		return &failure{exit: exitStore, err: fmt.Errorf("there is no store in %s", from)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if p.json {

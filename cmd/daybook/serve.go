@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -70,16 +71,21 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 			return usagef("--trusted-origin %q: %v", origin, err)
 		}
 	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	// Before the store is opened, which makes one where none was.
+	listener, err := listen(ctx, f.listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
 	driver, err := p.openDriver(opening{access: writing, log: log})
 	if err != nil {
 		return err
 	}
 	store := daybook.New(driver, &daybook.Options{Limits: f.limits})
 	defer store.Close()
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", f.listen)
-	if err != nil {
-		return hinted(&failure{exit: exitStore, err: err}, "another address is given by --listen; port 0 is any free one")
-	}
 	if err := p.announce(listener.Addr()); err != nil {
 		return err
 	}
@@ -91,6 +97,40 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 	}
 	log.Info("stopped", "store", p.address())
 	return err
+}
+
+// check refuses numbers that mean nothing.
+func (f *serveFlags) check() error {
+	for _, number := range []struct {
+		flag  string
+		value int64
+	}{
+		{"grace", int64(f.grace)}, {"heartbeat", int64(f.api.Heartbeat)}, {"max-body", f.api.MaxBody}, {"max-append-bytes", f.limits.AppendBytes},
+		{"max-event-bytes", f.limits.EventBytes}, {"max-events", f.limits.Events},
+	} {
+		if number.value < 0 {
+			return usagef("--%s: must not be negative", number.flag)
+		}
+	}
+	return nil
+}
+
+// listen listens on an address.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	// An empty host is every address of the machine: nobody asks for that by
+	// an empty flag.
+	if address == "" {
+		return nil, usagef(`--listen "": must be an address like 127.0.0.1:7070`)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	var wrong *net.AddrError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, hinted(usagef("--listen %q: %v", address, err), "an address is HOST:PORT, like 127.0.0.1:7070")
+	case err != nil:
+		return nil, hinted(&failure{exit: exitStore, err: err}, "another address is given by --listen; port 0 is any free one")
+	}
+	return listener, nil
 }
 
 // announce tells where to look.

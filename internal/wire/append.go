@@ -108,7 +108,7 @@ func (a *Append) append() (daybook.Append, error) {
 	for i := range a.Changesets {
 		c, err := a.Changesets[i].changeset()
 		if err != nil {
-			return daybook.Append{}, err
+			return daybook.Append{}, inside(err, "changesets[%d]", i)
 		}
 		result.Changesets = append(result.Changesets, c)
 	}
@@ -127,7 +127,7 @@ func (c *Changeset) changeset() (daybook.Changeset, error) {
 	for i := range c.Events {
 		event, err := c.Events[i].Event()
 		if err != nil {
-			return daybook.Changeset{}, err
+			return daybook.Changeset{}, inside(err, "events[%d]", i)
 		}
 		result.Events = append(result.Events, event)
 	}
@@ -157,9 +157,9 @@ func ParseDurability(word string) (daybook.Durability, error) {
 	return 0, invalid("durability", shorten(word), "must be default, memory, os, disk, replicated or cloud")
 }
 
-// AppendAppend appends the JSON of an append.
+// AppendAppend appends the JSON of an append, as it is sent to a server.
 func AppendAppend(out []byte, a *daybook.Append) []byte {
-	w := &writer{out: out}
+	w := &writer{out: out, forServer: true}
 	w.out = append(w.out, '{')
 	w.text("append_id", a.ID.String())
 	list(w, "changesets", a.Changesets, func(w *writer, c *daybook.Changeset) { w.changeset(c) })

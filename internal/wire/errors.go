@@ -31,6 +31,7 @@ var (
 	codeReadOnly    = code{"READ_ONLY", http.StatusForbidden}
 	codeClosed      = code{"CLOSED", http.StatusServiceUnavailable}
 	codeRefused     = code{"REFUSED", http.StatusServiceUnavailable}
+	codeFailed      = code{"STORAGE_FAILED", http.StatusServiceUnavailable}
 	codeCorrupt     = code{"CORRUPT", http.StatusInternalServerError}
 	codeTimeout     = code{"TIMEOUT", http.StatusGatewayTimeout}
 	codeInternal    = code{"INTERNAL", http.StatusInternalServerError}
@@ -73,6 +74,8 @@ func codeOf(err error) code {
 		return codeClosed
 	case errors.Is(err, daybook.ErrRefused):
 		return codeRefused
+	case errors.Is(err, daybook.ErrFailed):
+		return codeFailed
 	case errors.Is(err, context.DeadlineExceeded):
 		return codeTimeout
 	default:
@@ -104,9 +107,12 @@ func appendError(out []byte, err error, stream daybook.StreamID) []byte {
 	w := &writer{out: out}
 	w.out = append(w.out, '{')
 	w.text("error", c.name)
-	if c == codeInternal {
+	switch c {
+	case codeInternal:
 		w.text("message", "the server could not do it, its log says why; the outcome of an append is unknown: send it again with the same append_id")
-	} else {
+	case codeFailed:
+		w.text("message", "the storage failed, the server's log says why, and takes no more appends until the server is started again; the outcome of an append is unknown: send it again then")
+	default:
 		w.text("message", valid(err.Error()))
 	}
 	if toldStream := w.facts(err); !toldStream && stream.Name != "" {
@@ -266,6 +272,8 @@ func DecodeError(status int, body []byte) error {
 		return fmt.Errorf("the server: %w", daybook.ErrReadOnly)
 	case codeRefused.name, codeClosed.name:
 		return fmt.Errorf("the server: %s: %w", e.Message, daybook.ErrRefused)
+	case codeFailed.name:
+		return fmt.Errorf("the server: %w", daybook.ErrFailed)
 	case codeCorrupt.name:
 		return &daybook.CorruptError{File: e.File, Offset: e.Offset, Position: e.Position, Reason: e.Reason}
 	}

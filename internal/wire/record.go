@@ -11,6 +11,11 @@ import (
 // AppendRecord appends the JSON of a record, on one line.
 func AppendRecord(out []byte, r *daybook.Record) []byte {
 	w := &writer{out: out}
+	w.record(r)
+	return w.out
+}
+
+func (w *writer) record(r *daybook.Record) {
 	w.out = append(w.out, '{')
 	w.number("position", int64(r.Position))
 	w.stream(r.Stream)
@@ -20,6 +25,13 @@ func AppendRecord(out []byte, r *daybook.Record) []byte {
 	w.key("changeset")
 	w.header(r.Changeset)
 	w.close('}')
+}
+
+// AppendImport appends the JSON of a record, on one line, as it is sent to a
+// server that is to store it.
+func AppendImport(out []byte, r *daybook.Record) []byte {
+	w := &writer{out: out, forServer: true}
+	w.record(r)
 	return w.out
 }
 

@@ -11,7 +11,9 @@
 //     "data_text".
 //  3. Other text stands in "data_text", other bytes in "data_base64". So does
 //     JSON nested deeper than MaxInlineDepth, which few readers could read.
-//  4. Empty data is left out.
+//  4. Text that would be longer as a string than in base64, since much of it
+//     must be escaped, stands in "data_base64".
+//  5. Empty data is left out.
 //
 // Whoever reads takes "data_base64" if it is there, else "data_text", else
 // "data".
@@ -23,6 +25,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"mime"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +39,12 @@ const TimeLayout = "2006-01-02T15:04:05.999999Z07:00"
 
 // writer builds one JSON value by appending to a buffer, so that raw JSON is
 // put in untouched.
-type writer struct{ out []byte }
+type writer struct {
+	out []byte
+	// forServer leaves out what is only there for people: the form of data
+	// without white space beside the exact one.
+	forServer bool
+}
 
 func (w *writer) open(bracket byte)  { w.comma(); w.out = append(w.out, bracket) }
 func (w *writer) close(bracket byte) { w.out = append(w.out, bracket) }
@@ -118,11 +126,11 @@ func (w *writer) content(name, contentType string, data []byte) {
 			return
 		}
 		var compact bytes.Buffer
-		if json.Compact(&compact, data) == nil {
+		if !w.forServer && json.Compact(&compact, data) == nil {
 			w.raw(name, compact.Bytes())
 		}
 	}
-	if valid {
+	if valid && escapedLen(data) <= base64.StdEncoding.EncodedLen(len(data)) {
 		w.text(name+"_text", string(data))
 		return
 	}
@@ -184,6 +192,20 @@ func IsJSON(contentType string) bool {
 	}
 	media, _, err := mime.ParseMediaType(contentType)
 	return err == nil && (media == daybook.ContentTypeJSON || strings.HasSuffix(media, "+json"))
+}
+
+// escapedLen returns how long AppendString makes text, but for the quotes.
+func escapedLen(text []byte) int {
+	n := len(text)
+	for _, c := range text {
+		switch {
+		case c == '"' || c == '\\' || c == '\n' || c == '\r' || c == '\t':
+			n++
+		case c < ' ':
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
 }
 
 // AppendString appends text as a JSON string, which must be valid UTF-8.
@@ -274,7 +296,7 @@ func Decode(data []byte, into any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(into); err != nil {
-		return decodeError(err, decoder.InputOffset())
+		return fault(data, reflect.TypeOf(into).Elem(), err)
 	}
 	if rest := bytes.TrimSpace(data[decoder.InputOffset():]); len(rest) > 0 {
 		return invalid("body", shorten(string(rest)), "nothing may follow the JSON document")
@@ -291,43 +313,6 @@ func decodeReply(data []byte, into any) error {
 		return fmt.Errorf("a reply that cannot be read: %v", err)
 	}
 	return nil
-}
-
-// decodeError says in our words what encoding/json found wrong.
-func decodeError(err error, offset int64) error {
-	switch e := err.(type) {
-	case *daybook.InvalidError:
-		return e
-	case *json.UnmarshalTypeError:
-		field := e.Field
-		if field == "" {
-			field = "body"
-		}
-		return invalid(field, "a JSON "+e.Value, "must be "+kindName(e))
-	}
-	reason := strings.TrimPrefix(err.Error(), "json: ")
-	if reason == "EOF" || reason == "unexpected EOF" {
-		reason = "ends too early"
-	}
-	return invalid("body", fmt.Sprintf("JSON at byte %d", offset), reason)
-}
-
-// kindName says which kind of JSON value a Go type stands for.
-func kindName(e *json.UnmarshalTypeError) string {
-	switch kind := e.Type.Kind().String(); {
-	case kind == "struct" || kind == "map":
-		return "an object"
-	case kind == "slice" || kind == "array":
-		return "an array"
-	case kind == "string":
-		return "a string"
-	case kind == "bool":
-		return "true or false"
-	case strings.HasPrefix(kind, "int"), strings.HasPrefix(kind, "uint"):
-		return "a whole number that fits 64 bits"
-	default:
-		return "a " + kind
-	}
 }
 
 func invalid(field, value, reason string) error {

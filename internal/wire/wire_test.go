@@ -151,6 +151,10 @@ func TestDataStandsInTheFormThatTheRulesSay(t *testing.T) {
 		{"application/x+json", "{}", `"data":{}`},
 		{"", strings.Repeat("[", 1001) + strings.Repeat("]", 1001), `"data_text":"` + strings.Repeat("[", 1001) + strings.Repeat("]", 1001) + `"`},
 		{"", "", ""},
+		{"text/plain", "a \"quote\" or two", `"data_text":"a \"quote\" or two"`},
+		{"text/plain", "\x01\x02", `"data_base64":"AQI="`},
+		{"text/plain", `""""""`, `"data_base64":"IiIiIiIi"`},
+		{"", "\n\n\n{\"\":\"\"}\n", `"data":{"":""},"data_base64":"CgoKeyIiOiIifQo="`},
 	} {
 		record := daybook.Record{Event: daybook.Event{Type: "t", ContentType: test.contentType, Data: []byte(test.data)}, Stream: daybook.Stream("s"), Changeset: &daybook.ChangesetHeader{}}
 		out := string(wire.AppendRecord(nil, &record))
@@ -158,6 +162,25 @@ func TestDataStandsInTheFormThatTheRulesSay(t *testing.T) {
 		rest, _, _ = strings.Cut(rest, `,"changeset"`)
 		if !strings.HasSuffix(rest, test.want) || test.want == "" && strings.Contains(rest, "data") {
 			t.Errorf("%.50q of type %q is written as %.200s", test.data, test.contentType, rest)
+		}
+	}
+}
+
+func TestAnAppendIsNotMuchLargerOnItsWayThanItsData(t *testing.T) {
+	const size = 1 << 20
+	fill := func(piece string) []byte { return []byte(strings.Repeat(piece, size/len(piece))) }
+	for name, data := range map[string][]byte{
+		"letters": fill("a"), "control characters": fill("\x01"), "line breaks": fill("\n"), "quotes": fill(`"`), "bytes": fill("\xff"), "astral": fill("𝄞"),
+		"JSON over many lines": []byte("[\n" + string(fill("\"a\",\n")) + "1]"), "JSON on one line": []byte("[" + string(fill(`"",`)) + "1]"),
+	} {
+		a := daybook.Append{ID: daybook.NewID(), Changesets: []daybook.Changeset{{Stream: daybook.Stream("s"), Events: []daybook.Event{{Type: "t", Data: data}}}}}
+		out := wire.AppendAppend(nil, &a)
+		if longest := len(data)*4/3 + 1000; len(out) > longest {
+			t.Errorf("%s: %d bytes of data are sent as %d, want at most %d", name, len(data), len(out), longest)
+		}
+		back, err := wire.DecodeAppend(out)
+		if err != nil || !bytes.Equal(back.Changesets[0].Events[0].Data, data) {
+			t.Errorf("%s do not come back: %v", name, err)
 		}
 	}
 }
@@ -212,6 +235,7 @@ func TestErrorsWithoutATypeKeepTheirMeaning(t *testing.T) {
 		{fmt.Errorf("x: %w", daybook.ErrReadOnly), 403, daybook.ErrReadOnly},
 		{fmt.Errorf("x: %w", daybook.ErrClosed), 503, daybook.ErrRefused},
 		{fmt.Errorf("x: %w", daybook.ErrRefused), 503, daybook.ErrRefused},
+		{fmt.Errorf("x: %w", daybook.ErrFailed), 503, daybook.ErrFailed},
 	} {
 		status, _ := wire.Status(test.err)
 		got := wire.DecodeError(status, wire.AppendError(nil, test.err))
@@ -219,7 +243,7 @@ func TestErrorsWithoutATypeKeepTheirMeaning(t *testing.T) {
 			t.Errorf("%v is answered %d and comes back as %v", test.err, status, got)
 		}
 	}
-	for _, body := range []string{"", "<html>", "{}", `{"error":"INTERNAL","message":"m"}`, `{"error":"TIMEOUT"}`, `[1]`} {
+	for _, body := range []string{"", "<html>", "{}", `{"error":"INTERNAL","message":"m"}`, `{"error":"STORAGE_FAILED"}`, `{"error":"TIMEOUT"}`, `[1]`} {
 		if got := wire.DecodeError(500, []byte(body)); got == nil || errors.Is(got, daybook.ErrRefused) {
 			t.Errorf("%q comes back as %v: the outcome of an append is unknown", body, got)
 		}

@@ -43,6 +43,17 @@ func Restore(ctx context.Context, backup, dir string, progress func(done, total 
 	return nil
 }
 
+// OccupiedError says that a directory holds something that a copy must not be
+// put among. Nothing in it was touched: name another, or empty it.
+type OccupiedError struct {
+	Dir    string
+	Reason string // "it holds letter.txt"
+}
+
+func (e *OccupiedError) Error() string {
+	return fmt.Sprintf("the directory %s cannot take the copy: %s", e.Dir, e.Reason)
+}
+
 // copying is a copy of a store on its way.
 type copying struct {
 	ctx      context.Context
@@ -68,12 +79,19 @@ func (c *copying) run(fresh bool) (err error) {
 	if err := durable.MakeDir(c.fs, c.to); err != nil {
 		return err
 	}
+	// Before the lock file is made in it.
+	if err := c.listTarget(fresh); err != nil {
+		return err
+	}
 	lock, err := lockStore(c.fs, c.to, time.Now)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := c.lookAtTarget(fresh); err != nil {
+	if err := c.listTarget(fresh); err != nil {
+		return err
+	}
+	if err := c.lookAtTarget(); err != nil {
 		return err
 	}
 	if c.end, err = c.endOfLast(); err != nil {
@@ -82,8 +100,9 @@ func (c *copying) run(fresh bool) (err error) {
 	return c.copyAll()
 }
 
-// lookAtTarget refuses a target that is anything but empty or an earlier copy.
-func (c *copying) lookAtTarget(fresh bool) error {
+// listTarget notes what the target holds, and refuses one that is not empty
+// or, unless it must be fresh, holds what no copy does.
+func (c *copying) listTarget(fresh bool) error {
 	names, err := c.fs.List(c.to)
 	if err != nil {
 		return err
@@ -93,9 +112,14 @@ func (c *copying) lookAtTarget(fresh bool) error {
 		c.there[name] = true
 		ours := isOurs(strings.TrimSuffix(name, durable.Unfinished))
 		if name != lockName && (fresh || !ours) {
-			return fmt.Errorf("the directory %s is not empty: it holds %s", c.to, name)
+			return &OccupiedError{Dir: c.to, Reason: "it holds " + name}
 		}
 	}
+	return nil
+}
+
+// lookAtTarget refuses a target that is not empty and not an earlier copy.
+func (c *copying) lookAtTarget() error {
 	id, err := readIdentity(c.fs, c.to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -104,7 +128,7 @@ func (c *copying) lookAtTarget(fresh bool) error {
 	case err != nil:
 		return err
 	case id.ID != c.found.ID:
-		return fmt.Errorf("the directory %s holds another store, %s, not %s", c.to, id.ID, c.found.ID)
+		return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds another store, %s, not %s", id.ID, c.found.ID)}
 	}
 	c.mark, _, err = loadEndMark(c.fs, c.to, id.ID)
 	if err != nil {
@@ -117,7 +141,7 @@ func (c *copying) lookAtTarget(fresh bool) error {
 }
 
 func (c *copying) ahead() error {
-	return fmt.Errorf("the copy in %s has records that the store has not: copy to another directory", c.to)
+	return &OccupiedError{Dir: c.to, Reason: "the copy in it has records that the store has not"}
 }
 
 // checkSegmentsThere refuses segments of another store.
@@ -135,7 +159,7 @@ func (c *copying) checkSegmentsThere() error {
 			return err
 		}
 		if header, _, reason := decodeSegmentHeader(data); reason != "" || header.store != c.found.ID {
-			return fmt.Errorf("the directory %s is not empty: it holds %s, which belongs to another store", c.to, name)
+			return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds %s, which belongs to another store", name)}
 		}
 	}
 	return nil

@@ -116,12 +116,18 @@ func TestBackupAndRestoreRefuseOtherDirectoriesAndDamage(t *testing.T) {
 		"segments of another store": other.with("daybook.json", nil).put(t),
 	} {
 		before := filesOf(t, target)
-		if err := disk.Backup(t.Context(), dir, target, nil); err == nil {
-			t.Errorf("backed up into %s", what)
+		var occupied *disk.OccupiedError
+		if err := disk.Backup(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
+			t.Errorf("a backup into %s ended with %v", what, err)
+		}
+		if err := disk.Restore(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
+			t.Errorf("a restore into %s ended with %v", what, err)
 		}
 		after := filesOf(t, target)
-		delete(after, "LOCK")
-		delete(before, "LOCK")
+		if what != "a directory with something else" {
+			delete(after, "LOCK")
+			delete(before, "LOCK")
+		}
 		if len(after) != len(before) {
 			t.Errorf("%s was changed", what)
 		}

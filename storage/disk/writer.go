@@ -60,7 +60,7 @@ const (
 // FailedError says that a write to the disk failed. It is not known how much
 // of it was done, so the store takes no more appends until it is opened again,
 // which finds out. The outcome of the append that it answers is unknown; what
-// was readable can still be read.
+// was readable can still be read. It matches daybook.ErrFailed.
 type FailedError struct{ Err error }
 
 func (e *FailedError) Error() string {
@@ -69,6 +69,9 @@ func (e *FailedError) Error() string {
 
 // Unwrap returns what the file system said.
 func (e *FailedError) Unwrap() error { return e.Err }
+
+// Is reports whether target is a question that e answers with yes.
+func (e *FailedError) Is(target error) bool { return target == daybook.ErrFailed }
 
 // usable returns why nothing can be appended, if so.
 func (w *writer) usable() error {

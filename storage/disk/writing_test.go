@@ -253,7 +253,7 @@ func failAndReopen(t *testing.T, op string, stored bool) {
 	for range 3 {
 		_, err := store.AppendAll(t.Context(), a)
 		var failed *disk.FailedError
-		if !errors.As(err, &failed) || !errors.Is(err, broken) || errors.Is(err, daybook.ErrRefused) {
+		if !errors.As(err, &failed) || !errors.Is(err, daybook.ErrFailed) || !errors.Is(err, broken) || errors.Is(err, daybook.ErrRefused) {
 			t.Fatalf("an append answers %v", err)
 		}
 	}

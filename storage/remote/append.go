@@ -51,7 +51,7 @@ func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChange
 		c := &changesets[i]
 		for _, record := range c.Records {
 			record.Stream, record.RecordedAt, record.Changeset = c.Stream, c.RecordedAt, &c.ChangesetHeader
-			r.body = append(wire.AppendRecord(r.body, &record), '\n')
+			r.body = append(wire.AppendImport(r.body, &record), '\n')
 		}
 	}
 	for try := 0; ; try++ {

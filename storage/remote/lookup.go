@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -45,7 +44,7 @@ func (d *Driver) End(ctx context.Context) (daybook.Position, error) {
 // is something, or when half of Options.Timeout has passed.
 func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 	wait := min(d.options.Timeout/2, 30*time.Second)
-	params := url.Values{"after": {strconv.FormatInt(int64(after), 10)}, "wait": {wait.String()}}
+	params := wire.WaitParams(after, wait)
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(d.closing, cancel)()
@@ -76,10 +75,13 @@ func (d *Driver) Stats(ctx context.Context) (daybook.Stats, error) {
 // ClaimHolder implements daybook.ClaimReader.
 func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {
 	params := url.Values{"partition": {partition}, "kind": {claim.Kind}, "value": {claim.Value}}
-	var answer struct {
-		Held   bool          `json:"held"`
-		Holder wire.StreamID `json:"holder"`
+	body, err := d.ask(ctx, request{method: http.MethodGet, path: "/claims", params: params, accept: typeJSON})
+	if err != nil {
+		return daybook.StreamID{}, false, err
 	}
-	err := d.get(ctx, "/claims", params, &answer)
-	return answer.Holder.ID(), answer.Held, err
+	holder, held, err := wire.DecodeHolder(body)
+	if err != nil {
+		return daybook.StreamID{}, false, d.stranger(err)
+	}
+	return holder, held, nil
 }
