@@ -85,14 +85,21 @@ func frameChecksum(b []byte, seed uint32, offset int64) uint32 {
 // bytes, or why there is none. Sound says that the bytes are as they were
 // written.
 func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, sound bool, reason string) {
+	sound, reason = h.decode(b, seed, offset)
+	return h, sound, reason
+}
+
+// decode is decodeFrameHeader with the header put into h.
+func (h *frameHeader) decode(b []byte, seed uint32, offset int64) (sound bool, reason string) {
 	le := binary.LittleEndian
+	_ = b[frameHeaderSize-1]
 	if le.Uint32(b) != frameMagic {
-		return h, false, "no frame begins here"
+		return false, "no frame begins here"
 	}
 	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
-		return h, false, "the checksum of the frame's header does not match"
+		return false, "the checksum of the frame's header does not match"
 	}
-	h = frameHeader{
+	*h = frameHeader{
 		bodyBytes: int64(le.Uint32(b[8:])), bodySum: le.Uint32(b[12:]), flags: b[17],
 		count: int(le.Uint32(b[20:])), durable: int64(le.Uint64(b[24:])),
 		position: daybook.Position(le.Uint64(b[32:])), ordinal: daybook.Ordinal(le.Uint64(b[40:])),
@@ -102,15 +109,15 @@ func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, soun
 	copy(h.appendID[:], b[72:])
 	switch {
 	case b[16] != kindChangeset:
-		return h, true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
+		return true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
 	case h.flags&^(flagMore|flagGaps) != 0 || b[18] != 0 || b[19] != 0:
-		return h, true, "a frame with unknown flags"
+		return true, "a frame with unknown flags"
 	case h.bodyBytes%frameAlign != 0 || h.count < 1 || h.durable > offset || h.durable < segmentHeaderSize ||
 		h.position < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1 ||
 		int64(h.position) > math.MaxInt64-int64(h.count) || int64(h.first) > math.MaxInt64-int64(h.count):
-		return h, true, "a frame whose header contradicts itself"
+		return true, "a frame whose header contradicts itself"
 	}
-	return h, true, ""
+	return true, ""
 }
 
 // checkBody returns why body is not the one that the header was written for.

@@ -40,28 +40,32 @@ type frameReader struct {
 }
 
 // at returns the frame at an offset. A *frameError says that there is none.
-func (r *frameReader) at(offset int64) (frame, error) {
+func (r *frameReader) at(offset int64) (f frame, err error) {
+	err = r.read(&f, offset)
+	return f, err
+}
+
+// read is at with the frame put into f.
+func (r *frameReader) read(f *frame, offset int64) error {
 	b, err := r.bytes(offset, frameHeaderSize)
 	if err != nil {
-		return frame{}, err
+		return err
 	}
-	header, sound, reason := decodeFrameHeader(b, r.seed, offset)
-	if reason != "" {
-		return frame{}, &frameError{offset: offset, reason: reason, sound: sound}
+	if sound, reason := f.decode(b, r.seed, offset); reason != "" {
+		return &frameError{offset: offset, reason: reason, sound: sound}
 	}
-	b, err = r.bytes(offset, header.size())
-	var fault *frameError
-	if errors.As(err, &fault) {
-		fault.position = header.position
+	f.offset = offset
+	if b, err = r.bytes(offset, f.size()); err != nil {
+		if fault, ok := errors.AsType[*frameError](err); ok {
+			fault.position = f.position
+		}
+		return err
 	}
-	if err != nil {
-		return frame{}, err
+	f.body = b[frameHeaderSize:]
+	if reason := f.checkBody(f.body); reason != "" {
+		return &frameError{offset: offset, position: f.position, reason: reason}
 	}
-	body := b[frameHeaderSize:]
-	if reason := header.checkBody(body); reason != "" {
-		return frame{}, &frameError{offset: offset, position: header.position, reason: reason}
-	}
-	return frame{frameHeader: header, offset: offset, body: body}, nil
+	return nil
 }
 
 // bytes returns n bytes from the offset on.

@@ -18,7 +18,8 @@ const (
 // ReadStream implements daybook.Driver.
 func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
-		y := yielder{ctx: ctx, yield: yield, left: read.Limit, backwards: read.Backwards}
+		y := newYielder(ctx, yield, read.Limit, read.Backwards, read.Borrow)
+		defer y.memory.release()
 		if err := d.refresh(); err != nil {
 			y.fail(err)
 			return
@@ -28,7 +29,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			y.fail(err)
 			return
 		}
-		r := streamReader{yielder: y, log: d.log, extent: &e, id: id, read: read}
+		r := streamReader{yielder: &y, log: d.log, extent: &e, id: id, read: read}
 		// Damage hides whatever the stream has above its last known version.
 		hidden := e.damage != nil && (read.To == 0 || read.To > s.head.Version)
 		if hidden && read.Backwards {
@@ -57,13 +58,15 @@ func (l *log) stream(id daybook.StreamID) (extent, stream, error) {
 
 // streamReader yields the records of one stream.
 type streamReader struct {
-	yielder
+	*yielder
 	log    *log
 	extent *extent
 	id     daybook.StreamID
 	read   daybook.StreamRead
 	reader *frameReader
-	at     int  // the segment that reader reads
+	at     int // the segment that reader reads
+	f      frame
+	c      changeset
 	ended  bool // read.Until was reached
 }
 
@@ -93,8 +96,8 @@ func (r *streamReader) frame(place streamFrame) bool {
 	if n := place.place.segment(); r.reader == nil || r.at != n {
 		r.reader, r.at = r.log.reader(r.extent.segments[n], r.extent.limit(n), streamChunk), n
 	}
-	f, err := r.reader.at(place.place.offset())
-	if err != nil {
+	f, c := &r.f, &r.c
+	if err := r.reader.read(f, place.place.offset()); err != nil {
 		return r.fail(r.log.explain(r.extent, r.at, err))
 	}
 	if !r.read.Until.IsZero() && fromMicros(f.recorded).After(r.read.Until) {
@@ -102,24 +105,34 @@ func (r *streamReader) frame(place streamFrame) bool {
 		r.ended = !r.backwards
 		return true
 	}
-	c, ok := decodeChangeset(f.frameHeader, f.body)
-	if !ok || c.stream != r.id || c.first != place.first {
-		return r.fail(r.log.explain(r.extent, r.at, &frameError{offset: f.offset, position: f.position, reason: "not the changeset that was indexed"}))
+	broken := func(reason string) bool {
+		return r.fail(r.log.explain(r.extent, r.at, &frameError{offset: f.offset, position: f.position, reason: reason}))
 	}
-	ok, err = r.records(&c, func(i int, _ *piece) (bool, bool) {
-		version := c.first + daybook.Version(i)
-		return version >= r.read.From && (r.read.To == 0 || version <= r.read.To), true
-	})
+	switch {
+	case !c.begin(&f.frameHeader, f.body):
+		return broken(errUndecodable.Error())
+	case view(c.name) != r.id.Name || view(c.partition) != r.id.Partition || c.first != place.first:
+		return broken("not the changeset that was indexed")
+	}
+	from, to := 0, c.count
+	if r.read.From > c.first {
+		from = int(min(r.read.From-c.first, daybook.Version(c.count)))
+	}
+	if r.read.To > 0 {
+		to = int(min(max(r.read.To-c.first+1, 0), daybook.Version(c.count)))
+	}
+	more, err := r.records(c, from, to, &daybook.Query{})
 	if err != nil {
-		return r.fail(r.log.explain(r.extent, r.at, &frameError{offset: f.offset, position: f.position, reason: err.Error()}))
+		return broken(err.Error())
 	}
-	return ok
+	return more
 }
 
 // ReadLog implements daybook.Driver.
 func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
-		y := yielder{ctx: ctx, yield: yield, left: read.Limit, backwards: read.Backwards}
+		y := newYielder(ctx, yield, read.Limit, read.Backwards, read.Borrow)
+		defer y.memory.release()
 		if err := d.refresh(); err != nil {
 			y.fail(err)
 			return
@@ -129,7 +142,7 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 			y.fail(err)
 			return
 		}
-		r := logReader{yielder: y, log: d.log, extent: &e, read: read}
+		r := logReader{yielder: &y, log: d.log, extent: &e, read: read}
 		hidden := e.damage != nil && (read.To == 0 || read.To > e.last)
 		switch {
 		case hidden && read.Backwards:
@@ -144,10 +157,12 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 
 // logReader yields records of the log.
 type logReader struct {
-	yielder
+	*yielder
 	log    *log
 	extent *extent
 	read   daybook.LogRead
+	f      frame
+	c      changeset
 	ended  bool // read.To or read.Until was reached
 }
 
@@ -161,12 +176,11 @@ func (r *logReader) forward() bool {
 	for i := from; i < len(r.extent.segments); i++ {
 		reader := r.log.reader(r.extent.segments[i], r.extent.limit(i), logChunk)
 		for offset < reader.limit && !r.ended {
-			f, err := reader.at(offset)
-			if err != nil {
+			if err := reader.read(&r.f, offset); err != nil {
 				return r.fail(r.log.explain(r.extent, i, err))
 			}
-			offset += f.size()
-			if !r.frame(i, &f) {
+			offset += r.f.size()
+			if !r.frame(i) {
 				return false
 			}
 		}
@@ -220,19 +234,20 @@ func (r *logReader) between(i int, reader *frameReader, from, until int64) bool 
 		offset += f.size()
 	}
 	for _, offset := range slices.Backward(offsets) {
-		f, err := reader.at(offset)
-		if err != nil {
+		if err := reader.read(&r.f, offset); err != nil {
 			return r.fail(r.log.explain(r.extent, i, err))
 		}
-		if !r.frame(i, &f) {
+		if !r.frame(i) {
 			return false
 		}
 	}
 	return true
 }
 
-// frame yields what the read asks for from one frame of the ith segment.
-func (r *logReader) frame(i int, f *frame) bool {
+// frame yields what the read asks for from the frame of the ith segment that
+// was read.
+func (r *logReader) frame(i int) bool {
+	f, c := &r.f, &r.c
 	if (r.read.To > 0 && f.position > r.read.To) || (!r.read.Until.IsZero() && fromMicros(f.recorded).After(r.read.Until)) {
 		// Positions rise and recorded times never fall along the log.
 		r.ended = !r.backwards
@@ -244,26 +259,25 @@ func (r *logReader) frame(i int, f *frame) bool {
 	broken := func() bool {
 		return r.fail(r.log.explain(r.extent, i, &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error()}))
 	}
-	c, ok := decodeChangeset(f.frameHeader, f.body)
-	switch {
-	case !ok:
+	if !c.begin(&f.frameHeader, f.body) {
 		return broken()
-	case c.lastPosition() <= r.read.After || !r.read.Filter.MatchesStream(c.stream):
+	}
+	if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(c.partition), Name: view(c.name)}) {
 		return true
 	}
-	query := r.read.Filter.Query
-	ok, err := r.records(&c, func(i int, p *piece) (bool, bool) {
-		if at := c.positionOf(i); at <= r.read.After || (r.read.To > 0 && at > r.read.To) {
-			return false, true
-		}
-		if len(query.Items) == 0 {
-			return true, true
-		}
-		eventType, tags, ok := p.selectors()
-		return query.Matches(eventType, tags), ok
-	})
+	from, to := 0, c.count
+	if f.flags&flagGaps != 0 && !c.decode(&r.memory) {
+		return broken()
+	}
+	if f.position <= r.read.After {
+		from = c.atOrBelow(r.read.After)
+	}
+	if r.read.To > 0 {
+		to = c.atOrBelow(r.read.To)
+	}
+	more, err := r.records(c, from, to, &r.read.Filter.Query)
 	if err != nil {
 		return broken()
 	}
-	return ok
+	return more
 }

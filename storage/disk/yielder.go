@@ -17,6 +17,11 @@ type yielder struct {
 	yield     func(daybook.Record, error) bool
 	left      int // how many more are wanted; all, if it began at 0
 	backwards bool
+	memory    recordMemory
+}
+
+func newYielder(ctx context.Context, yield func(daybook.Record, error) bool, limit int, backwards, lent bool) yielder {
+	return yielder{ctx: ctx, yield: yield, left: limit, backwards: backwards, memory: newRecordMemory(lent)}
 }
 
 // fail yields an error. Nothing may be yielded after it, so it reports that
@@ -26,50 +31,50 @@ func (y *yielder) fail(err error) bool {
 	return false
 }
 
-// records yields those records of a changeset that wanted selects; it says
-// besides whether it could decode what it looked at. The first result reports
-// whether to go on; the error, that the changeset cannot be decoded.
-func (y *yielder) records(c *changeset, wanted func(i int, p *piece) (selected, ok bool)) (bool, error) {
-	pieces, ok := c.pieces()
+// records yields those records of a changeset, from one to below another, that
+// the query selects; all, if it has no items. The first result reports whether
+// to go on; the error, that the changeset cannot be decoded.
+func (y *yielder) records(c *changeset, from, to int, query *daybook.Query) (bool, error) {
+	m := &y.memory
+	pieces, ok := c.cut(m.pieces)
+	m.pieces = pieces
 	if !ok {
 		return false, errUndecodable
 	}
 	var header *daybook.ChangesetHeader
-	for i := range pieces {
+	recordedAt := fromMicros(c.recorded)
+	for n := range to - from {
+		i := from + n
 		if y.backwards {
-			i = len(pieces) - 1 - i
+			i = to - 1 - n
 		}
-		selected, ok := wanted(i, &pieces[i])
-		if !ok {
-			return false, errUndecodable
-		}
-		if !selected {
-			continue
-		}
-		event, ok := pieces[i].event(c.recorded)
-		if !ok {
-			return false, errUndecodable
+		if len(query.Items) > 0 {
+			var matches bool
+			if matches, m.views, ok = pieces[i].matches(query, m.views); !ok {
+				return false, errUndecodable
+			} else if !matches {
+				continue
+			}
 		}
 		if header == nil {
-			header = c.header()
+			if !c.decode(m) {
+				return false, errUndecodable
+			}
+			header = c.header(m)
 		}
-		record := daybook.Record{
-			Event: event, Stream: c.stream, Version: c.first + daybook.Version(i), Position: c.positionOf(i),
-			RecordedAt: fromMicros(c.recorded), Changeset: header,
+		var record daybook.Record
+		if !pieces[i].event(m, recordedAt, &record.Event) {
+			return false, errUndecodable
 		}
-		if !y.record(record) {
+		record.Stream, record.RecordedAt, record.Changeset = c.stream, recordedAt, header
+		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
+		if err := y.ctx.Err(); err != nil {
+			return y.fail(err), nil
+		}
+		y.left--
+		if !y.yield(record, nil) || y.left == 0 {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// record yields a record, or the end of the context. It reports whether to go
-// on.
-func (y *yielder) record(record daybook.Record) bool {
-	if err := y.ctx.Err(); err != nil {
-		return y.fail(err)
-	}
-	y.left--
-	return y.yield(record, nil) && y.left != 0
 }
