@@ -120,6 +120,13 @@ func (h *frameHeader) decode(b []byte, seed uint32, offset int64) (sound bool, r
 	return true, ""
 }
 
+// peekFrameHeader returns the size and the first position of the frame whose
+// header stands in b, unchecked.
+func peekFrameHeader(b []byte) (size int64, first daybook.Position) {
+	le := binary.LittleEndian
+	return frameHeaderSize + int64(le.Uint32(b[8:])), daybook.Position(le.Uint64(b[32:]))
+}
+
 // checkBody returns why body is not the one that the header was written for.
 func (h *frameHeader) checkBody(body []byte) (reason string) {
 	if crc32.Checksum(body, castagnoli) != h.bodySum {
