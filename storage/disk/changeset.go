@@ -15,6 +15,7 @@ type changeset struct {
 	partition  []byte // of the stream, as name
 	name       []byte
 	rest       decoder // of the prologue, behind the stream
+	plain      bool    // there is nothing behind the stream
 	stream     daybook.StreamID
 	metadata   []byte
 	claims     []daybook.Claim
@@ -51,7 +52,8 @@ func (c *changeset) decode(m *recordMemory) bool {
 	d := c.rest
 	c.stream = daybook.StreamID{Partition: m.text(c.partition), Name: m.text(c.name)}
 	c.metadata, c.claims, c.releases, c.references = nil, nil, nil, nil
-	if c.flags&flagGaps == 0 && string(d.rest) == "\x00\x00\x00\x00" { // none of what follows
+	c.plain = c.flags&flagGaps == 0 && string(d.rest) == "\x00\x00\x00\x00"
+	if c.plain {
 		return true
 	}
 	c.metadata = d.text()
@@ -69,7 +71,9 @@ func (c *changeset) decode(m *recordMemory) bool {
 func (c *changeset) header(m *recordMemory) *daybook.ChangesetHeader {
 	h := m.header()
 	h.Number, h.Ordinal, h.First, h.Count, h.AppendID = c.number, c.ordinal, c.first, c.count, c.appendID
-	h.Metadata, h.Claims, h.Releases, h.References = m.keep(c.metadata), c.claims, c.releases, c.references
+	if !c.plain || m.lent { // else there is nothing, and nothing was there
+		h.Metadata, h.Claims, h.Releases, h.References = m.keep(c.metadata), c.claims, c.releases, c.references
+	}
 	return h
 }
 
@@ -98,23 +102,40 @@ type piece struct {
 	data []byte
 }
 
-// pieces takes the records apart. It fails unless they fill the frame.
-func (c *changeset) pieces() (pieces []piece, ok bool) { return c.cut(nil) }
+// span says where a piece lies in the records of a changeset.
+type span struct{ head, data, end uint32 }
 
-// cut is pieces in memory that is used again.
-func (c *changeset) cut(pieces []piece) (_ []piece, ok bool) {
-	pieces = pieces[:0]
+func (c *changeset) piece(s span) piece {
+	return piece{head: c.records[s.head:s.data:s.data], data: c.records[s.data:s.end:s.end]}
+}
+
+// cut finds the records. It fails unless they fill the frame. The spans are
+// put into room.
+func (c *changeset) cut(room []span) (spans []span, ok bool) {
+	spans = room[:0]
 	d := decoder{rest: c.records}
+	at := uint64(0)
 	for range c.count {
 		head, data := d.uvarint(), d.uvarint()
-		if head < headFixed {
-			return pieces, false
+		if size := uint64(len(d.rest)); head < headFixed || head > size || data > size-head {
+			return spans, false
 		}
-		pieces = append(pieces, piece{head: d.take(head), data: d.take(data)})
+		at = uint64(len(c.records) - len(d.rest))
+		spans = append(spans, span{uint32(at), uint32(at + head), uint32(at + head + data)})
+		d.rest = d.rest[head+data:]
 	}
 	ok = !d.failed && len(d.rest) < frameAlign
 	for _, padding := range d.rest {
 		ok = ok && padding == 0
+	}
+	return spans, ok
+}
+
+// pieces takes the records apart. It fails unless they fill the frame.
+func (c *changeset) pieces() (pieces []piece, ok bool) {
+	spans, ok := c.cut(nil)
+	for _, s := range spans {
+		pieces = append(pieces, c.piece(s))
 	}
 	return pieces, ok
 }
@@ -122,8 +143,7 @@ func (c *changeset) cut(pieces []piece) (_ []piece, ok bool) {
 // selectors returns what queries look at: the type and the tags.
 func (p *piece) selectors() (eventType string, tags []string, ok bool) {
 	d := decoder{rest: p.head[2+16:]}
-	eventType = string(d.text())
-	tags = d.tags(nil)
+	eventType, tags = d.selectors(nil)
 	return eventType, tags, !d.failed
 }
 
@@ -139,12 +159,30 @@ func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []
 	return !d.failed && query.Matches(eventType, room), room, !d.failed
 }
 
-func (d *decoder) tags(m *recordMemory) []string {
-	tags := m.list(d.count(1))
-	for i := range tags {
-		tags[i] = m.text(d.text())
+// selectors decodes a type and tags.
+func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
+	if m == nil {
+		eventType = string(d.text())
+		if n := d.count(1); n > 0 {
+			tags = make([]string, n)
+		}
+		for i := range tags {
+			tags[i] = string(d.text())
+		}
+		return eventType, tags
 	}
-	return tags
+	behind := *d
+	behind.text()
+	for range behind.count(1) {
+		behind.text()
+	}
+	encoded := d.rest[:len(d.rest)-len(behind.rest)]
+	known := m.selectors.find(encoded)
+	if known.encoded != string(encoded) && !behind.failed {
+		*known = m.newSelectors(*d, encoded)
+	}
+	*d = behind
+	return known.eventType, known.tags
 }
 
 // event decodes the whole record into e, which must be zero.
@@ -152,8 +190,7 @@ func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (
 	mask := binary.LittleEndian.Uint16(p.head)
 	copy(e.ID[:], p.head[2:2+16])
 	d := decoder{rest: p.head[2+16:]}
-	e.Type = m.text(d.text())
-	e.Tags = d.tags(m)
+	e.Type, e.Tags = d.selectors(m)
 	e.ContentType = daybook.ContentTypeJSON
 	e.OccurredAt = recordedAt
 	e.Data = m.keep(p.data)

@@ -108,6 +108,11 @@ func (r *frameReader) bytes(offset, n int64) ([]byte, error) {
 	if from := offset - r.start; from >= 0 && from+n <= int64(len(r.window)) {
 		return r.window[from : from+n], nil
 	}
+	return r.move(offset, n)
+}
+
+// move is bytes for what the window does not hold.
+func (r *frameReader) move(offset, n int64) ([]byte, error) {
 	if r.chunk < r.grow && len(r.window) > 0 && offset > r.start && offset <= r.start+int64(len(r.window)) {
 		r.chunk = min(2*r.chunk, r.grow)
 	}

@@ -14,33 +14,37 @@ import (
 // *recordMemory gives each thing memory of its own.
 type recordMemory struct {
 	// lent is set when records may be reused at the next step: then bytes stay
-	// where they were read, and the rest is put into the same place each time.
+	// where they were read, and there is one header.
 	lent    bool
 	bytes   []byte // what is left of a block
-	tags    []string
 	headers []daybook.ChangesetHeader
+	// The blocks of a read begin small, and grow as it goes on.
+	byteBlock, headerBlock int
 	*readBuffers
 }
 
-// How much a block holds.
+// How much the blocks hold at first and at most.
 const (
-	byteBlock   = 8 << 10
-	tagBlock    = 64
-	headerBlock = 16
+	leastBytes, mostBytes     = 512, 8 << 10
+	leastHeaders, mostHeaders = 1, 16
 )
 
 // readBuffers are what reads use one after the other.
 type readBuffers struct {
-	texts  textCache
-	window []byte // of the frameReader
-	pieces []piece
-	views  []string // tags that are only looked at
+	texts     textCache
+	selectors selectorCache
+	window    []byte // of the frameReader
+	spans     []span
+	views     []string // tags that are only looked at
 }
 
 var sparedBuffers = sync.Pool{New: func() any { return new(readBuffers) }}
 
 func newRecordMemory(lent bool) recordMemory {
-	return recordMemory{lent: lent, readBuffers: sparedBuffers.Get().(*readBuffers)}
+	return recordMemory{
+		lent: lent, byteBlock: leastBytes, headerBlock: leastHeaders,
+		readBuffers: sparedBuffers.Get().(*readBuffers),
+	}
 }
 
 // release lets other reads use the buffers.
@@ -49,7 +53,6 @@ func (m *recordMemory) release() {
 	if cap(m.window) > most {
 		m.window = nil
 	}
-	clear(m.pieces)
 	clear(m.views)
 	sparedBuffers.Put(m.readBuffers)
 	m.readBuffers = nil
@@ -60,13 +63,14 @@ func (m *recordMemory) keep(b []byte) []byte {
 	switch {
 	case len(b) == 0:
 		return nil
-	case m == nil || !m.lent && len(b) > byteBlock/4:
+	case m == nil || !m.lent && len(b) > mostBytes/4:
 		return append([]byte(nil), b...)
 	case m.lent:
 		return b[:len(b):len(b)]
 	}
 	if len(b) > len(m.bytes) {
-		m.bytes = make([]byte, byteBlock)
+		m.bytes = make([]byte, max(m.byteBlock, len(b)))
+		m.byteBlock = min(2*m.byteBlock, mostBytes)
 	}
 	kept := m.bytes[:len(b):len(b)]
 	m.bytes = m.bytes[len(b):]
@@ -82,37 +86,55 @@ func (m *recordMemory) text(b []byte) string {
 	return m.texts.of(b)
 }
 
-// list returns room for n tags; nil for none.
-func (m *recordMemory) list(n int) []string {
-	switch {
-	case n == 0:
-		return nil
-	case m == nil || n > tagBlock/4:
-		return make([]string, n)
-	case n > len(m.tags):
-		m.tags = make([]string, tagBlock)
-	}
-	list := m.tags[:n:n]
-	if !m.lent {
-		m.tags = m.tags[n:]
-	}
-	return list
-}
-
-// header returns room for what the records of a changeset share.
+// header returns room for what the records of a changeset share. Where it was
+// not lent before, it is zero.
 func (m *recordMemory) header() *daybook.ChangesetHeader {
 	if len(m.headers) == 0 {
-		n := headerBlock
-		if m.lent {
-			n = 1
-		}
-		m.headers = make([]daybook.ChangesetHeader, n)
+		m.headers = make([]daybook.ChangesetHeader, m.headerBlock)
+		m.headerBlock = min(2*m.headerBlock, mostHeaders)
 	}
 	header := &m.headers[0]
 	if !m.lent {
 		m.headers = m.headers[1:]
 	}
 	return header
+}
+
+// newSelectors decodes a type and tags that were not seen lately. What is long
+// is not looked for again.
+func (m *recordMemory) newSelectors(d decoder, encoded []byte) selectorTexts {
+	var s selectorTexts
+	s.eventType = m.text(d.text())
+	if n := d.count(1); n > 0 {
+		s.tags = make([]string, n)
+	}
+	for i := range s.tags {
+		s.tags[i] = m.text(d.text())
+	}
+	if len(encoded) <= 2*longestText {
+		s.encoded = m.texts.put(encoded)
+	}
+	return s
+}
+
+// selectorCache keeps the types and tags that were decoded lately, as textCache
+// keeps texts.
+type selectorCache struct {
+	lately [1 << 9]selectorTexts
+}
+
+type selectorTexts struct {
+	encoded   string // as they stand in a frame
+	eventType string
+	tags      []string
+}
+
+// find returns the place for a type and tags: they stand there, or others.
+func (c *selectorCache) find(encoded []byte) *selectorTexts {
+	if len(encoded) == 0 {
+		return &c.lately[0]
+	}
+	return &c.lately[spread(encoded)%uint64(len(c.lately))]
 }
 
 // textCache gives strings for bytes. Those that it gave lately it gives again: the

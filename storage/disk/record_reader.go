@@ -75,8 +75,8 @@ func (r *recordReader) broken(reason string) bool {
 // the query selects; all, if it has no items. It reports whether to go on.
 func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	m, c := &r.memory, &r.parts
-	pieces, ok := c.cut(m.pieces)
-	m.pieces = pieces
+	spans, ok := c.cut(m.spans)
+	m.spans = spans
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
@@ -87,9 +87,10 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 		if r.backwards {
 			i = to - 1 - n
 		}
+		p := c.piece(spans[i])
 		if len(query.Items) > 0 {
 			var matches bool
-			if matches, m.views, ok = pieces[i].matches(query, m.views); !ok {
+			if matches, m.views, ok = p.matches(query, m.views); !ok {
 				return r.broken(errUndecodable.Error())
 			} else if !matches {
 				continue
@@ -102,7 +103,7 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 			header = c.header(m)
 		}
 		var record daybook.Record
-		if !pieces[i].event(m, recordedAt, &record.Event) {
+		if !p.event(m, recordedAt, &record.Event) {
 			return r.broken(errUndecodable.Error())
 		}
 		record.Stream, record.RecordedAt, record.Changeset = c.stream, recordedAt, header
