@@ -31,10 +31,14 @@ func (d *decoder) take(n uint64) []byte {
 
 func (d *decoder) uvarint() uint64 {
 	if len(d.rest) > 0 && d.rest[0] < 0x80 { // most are small
-		value := uint64(d.rest[0])
+		value := d.rest[0]
 		d.rest = d.rest[1:]
-		return value
+		return uint64(value)
 	}
+	return d.longUvarint()
+}
+
+func (d *decoder) longUvarint() uint64 {
 	value, n := binary.Uvarint(d.rest)
 	if n <= 0 {
 		d.fail()
@@ -50,7 +54,15 @@ func (d *decoder) varint() int64 {
 }
 
 // text returns the bytes of a text.
-func (d *decoder) text() []byte { return d.take(d.uvarint()) }
+func (d *decoder) text() []byte {
+	if len(d.rest) > 0 && d.rest[0] < 0x80 && int(d.rest[0]) < len(d.rest) {
+		end := 1 + int(d.rest[0])
+		text := d.rest[1:end:end]
+		d.rest = d.rest[end:]
+		return text
+	}
+	return d.take(d.longUvarint())
+}
 
 // count returns a number of things of which each has at least so many bytes.
 // One that cannot be right is never allocated for.

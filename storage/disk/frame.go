@@ -99,13 +99,11 @@ func (h *frameHeader) decode(b []byte, seed uint32, offset int64) (sound bool, r
 	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
 		return false, "the checksum of the frame's header does not match"
 	}
-	*h = frameHeader{
-		bodyBytes: int64(le.Uint32(b[8:])), bodySum: le.Uint32(b[12:]), flags: b[17],
-		count: int(le.Uint32(b[20:])), durable: int64(le.Uint64(b[24:])),
-		position: daybook.Position(le.Uint64(b[32:])), ordinal: daybook.Ordinal(le.Uint64(b[40:])),
-		number: daybook.ChangesetNumber(le.Uint64(b[48:])), first: daybook.Version(le.Uint64(b[56:])),
-		recorded: int64(le.Uint64(b[64:])),
-	}
+	h.bodyBytes, h.bodySum, h.flags = int64(le.Uint32(b[8:])), le.Uint32(b[12:]), b[17]
+	h.count, h.durable = int(le.Uint32(b[20:])), int64(le.Uint64(b[24:]))
+	h.position, h.ordinal = daybook.Position(le.Uint64(b[32:])), daybook.Ordinal(le.Uint64(b[40:]))
+	h.number, h.first = daybook.ChangesetNumber(le.Uint64(b[48:])), daybook.Version(le.Uint64(b[56:]))
+	h.recorded = int64(le.Uint64(b[64:]))
 	copy(h.appendID[:], b[72:])
 	switch {
 	case b[16] != kindChangeset:

@@ -120,7 +120,7 @@ func (m *recordMemory) newSelectors(d decoder, encoded []byte) selectorTexts {
 // selectorCache keeps the types and tags that were decoded lately, as textCache
 // keeps texts.
 type selectorCache struct {
-	lately [1 << 9]selectorTexts
+	lately [1 << 8][2]selectorTexts
 }
 
 type selectorTexts struct {
@@ -129,19 +129,26 @@ type selectorTexts struct {
 	tags      []string
 }
 
-// find returns the place for a type and tags: they stand there, or others.
+// find returns the place where a type and tags stand, or may be put.
 func (c *selectorCache) find(encoded []byte) *selectorTexts {
 	if len(encoded) == 0 {
-		return &c.lately[0]
+		return &c.lately[0][0]
 	}
-	return &c.lately[spread(encoded)%uint64(len(c.lately))]
+	pair := &c.lately[spread(encoded)%uint64(len(c.lately))]
+	if pair[0].encoded != string(encoded) {
+		if pair[1].encoded == string(encoded) {
+			return &pair[1]
+		}
+		pair[1] = pair[0]
+	}
+	return &pair[0]
 }
 
 // textCache gives strings for bytes. Those that it gave lately it gives again: the
 // types, tags and names of a log are few, or come in bursts.
 type textCache struct {
-	lately [1 << 11]string
-	block  []byte // what is left of the block that short ones are put into
+	lately [1 << 10][2]string // those that meet at a place share it, the last two
+	block  []byte             // what is left of the block that short ones are put into
 }
 
 const (
@@ -156,11 +163,15 @@ func (t *textCache) of(b []byte) string {
 	if len(b) > longestText {
 		return string(b)
 	}
-	at := &t.lately[spread(b)%uint64(len(t.lately))]
-	if *at != string(b) {
-		*at = t.put(b)
+	pair := &t.lately[spread(b)%uint64(len(t.lately))]
+	if pair[0] == string(b) {
+		return pair[0]
 	}
-	return *at
+	if pair[1] != string(b) {
+		pair[0], pair[1] = t.put(b), pair[0]
+		return pair[0]
+	}
+	return pair[1]
 }
 
 // put returns a string in a block that is never written again.
