@@ -64,7 +64,9 @@ type RecordedChangeset struct {
 // Changesets gathers records into the changesets that they came in. The
 // records must come in the order of a stream or of the log, forwards; of a
 // changeset that the sequence cuts, the part that it holds is given. An error
-// is passed on behind the changesets that were whole before it.
+// is passed on behind the changesets that were whole before it. The records
+// must not be borrowed (see Record), since it keeps them until the changeset
+// is whole.
 func Changesets(records iter.Seq2[Record, error]) iter.Seq2[RecordedChangeset, error] {
 	return func(yield func(RecordedChangeset, error) bool) {
 		var open RecordedChangeset

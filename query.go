@@ -76,6 +76,7 @@ type StreamRead struct {
 	Until     time.Time // only what was recorded at this time or before; zero is no bound
 	Backwards bool      // from the highest version down
 	Limit     int       // at most so many records; 0 is no limit
+	Borrow    bool      // records may be reused: see Record
 }
 
 // LogRead says which records of the log to read. The zero value reads all of
@@ -87,6 +88,7 @@ type LogRead struct {
 	Filter    Filter
 	Backwards bool // from the highest position down
 	Limit     int  // at most so many records, of those that Filter selects; 0 is no limit
+	Borrow    bool // records may be reused: see Record
 }
 
 // Holds reports whether r asks for a record of the version recorded at the

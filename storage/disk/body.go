@@ -2,7 +2,6 @@ package disk
 
 import (
 	"encoding/binary"
-	"math"
 
 	"github.com/daybook-go/daybook"
 )
@@ -133,90 +132,4 @@ func appendClaims(b []byte, claims []daybook.Claim) []byte {
 		b = appendText(b, claim.Value)
 	}
 	return b
-}
-
-// decoder takes a text apart from its front. Once something does not fit it
-// has failed, and gives zero values.
-type decoder struct {
-	rest   string
-	failed bool
-}
-
-func (d *decoder) fail() {
-	d.failed, d.rest = true, ""
-}
-
-func (d *decoder) take(n uint64) string {
-	if n > uint64(len(d.rest)) {
-		d.fail()
-		return ""
-	}
-	taken := d.rest[:n]
-	d.rest = d.rest[n:]
-	return taken
-}
-
-func (d *decoder) uvarint() uint64 {
-	var value uint64
-	for i := 0; i < len(d.rest) && i < binary.MaxVarintLen64; i++ {
-		c := d.rest[i]
-		if c < 0x80 {
-			if i == binary.MaxVarintLen64-1 && c > 1 {
-				break
-			}
-			d.rest = d.rest[i+1:]
-			return value | uint64(c)<<(7*i)
-		}
-		value |= uint64(c&0x7f) << (7 * i)
-	}
-	d.fail()
-	return 0
-}
-
-func (d *decoder) varint() int64 {
-	u := d.uvarint()
-	return int64(u>>1) ^ -int64(u&1)
-}
-
-func (d *decoder) text() string { return d.take(d.uvarint()) }
-
-// bytes is text for what is handed out as bytes; nil where it is empty.
-func (d *decoder) bytes() []byte {
-	if s := d.text(); s != "" {
-		return []byte(s)
-	}
-	return nil
-}
-
-// count returns a number of things of which each has at least so many bytes.
-// One that cannot be right is never allocated for.
-func (d *decoder) count(least int) int {
-	n := d.uvarint()
-	if n > uint64(len(d.rest)/least) {
-		d.fail()
-		return 0
-	}
-	return int(n)
-}
-
-func (d *decoder) claims() []daybook.Claim {
-	n := d.count(2)
-	if n == 0 {
-		return nil
-	}
-	claims := make([]daybook.Claim, n)
-	for i := range claims {
-		claims[i] = daybook.Claim{Kind: d.text(), Value: d.text()}
-	}
-	return claims
-}
-
-// position returns the position that lies a step above another.
-func (d *decoder) position(above daybook.Position) daybook.Position {
-	step := d.uvarint()
-	if step == 0 || step > uint64(math.MaxInt64-above) {
-		d.fail()
-		return 0
-	}
-	return above + daybook.Position(step)
 }

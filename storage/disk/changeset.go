@@ -1,70 +1,85 @@
 package disk
 
 import (
-	"bytes"
 	"encoding/binary"
-	"strings"
+	"sort"
+	"time"
 
 	"github.com/daybook-go/daybook"
 )
 
-// changeset is the decoded prologue of a frame, and its records before they
-// are decoded. It shares memory with the frame.
+// changeset is a frame whose body is taken apart as far as was asked for. It
+// shares memory with the frame.
 type changeset struct {
 	frameHeader
+	partition  []byte // of the stream, as name
+	name       []byte
+	rest       decoder // of the prologue, behind the stream
+	plain      bool    // there is nothing behind the stream
 	stream     daybook.StreamID
 	metadata   []byte
 	claims     []daybook.Claim
 	releases   []daybook.Claim
 	references []daybook.StreamID
-	positions  []daybook.Position // nil: consecutive
+	positions  []daybook.Position // with flagGaps; else they are consecutive
 	records    []byte
 }
 
-// decodeChangeset takes the body of a frame apart.
+// decodeChangeset takes the prologue of a frame apart. Strings have memory of
+// their own.
 func decodeChangeset(h frameHeader, body []byte) (c changeset, ok bool) {
-	c.frameHeader = h
-	length, n := binary.Uvarint(body)
-	if n <= 0 || length > uint64(len(body)-n) {
-		return c, false
-	}
-	d := decoder{rest: string(body[n : n+int(length)])}
-	c.records = body[n+int(length):]
+	ok = c.begin(&h, body) && c.decode(nil)
+	return c, ok
+}
+
+// begin finds the stream in the body of a frame.
+func (c *changeset) begin(h *frameHeader, body []byte) bool {
+	c.frameHeader = *h
+	d := decoder{rest: body}
+	prologue := d.text()
+	c.records = d.rest
 	// A record has two lengths and a head at the least.
-	if h.count < 1 || h.count > len(c.records)/(2+headFixed) {
-		return c, false
+	if d.failed || h.count < 1 || h.count > len(c.records)/(2+headFixed) {
+		return false
 	}
-	c.stream = daybook.StreamID{Partition: d.text(), Name: d.text()}
-	c.metadata = d.bytes()
-	c.claims = d.claims()
-	c.releases = d.claims()
-	if n := d.count(2); n > 0 {
-		c.references = make([]daybook.StreamID, n)
-		for i := range c.references {
-			c.references[i] = daybook.StreamID{Partition: d.text(), Name: d.text()}
+	c.rest = decoder{rest: prologue}
+	c.partition, c.name = c.rest.text(), c.rest.text()
+	return !c.rest.failed
+}
+
+// decode decodes the prologue that was begun. Strings lie in m.
+func (c *changeset) decode(m *recordMemory) bool {
+	d := c.rest
+	c.stream = daybook.StreamID{Partition: m.text(c.partition), Name: m.text(c.name)}
+	c.metadata, c.claims, c.releases, c.references = nil, nil, nil, nil
+	c.plain = c.flags&flagGaps == 0 && string(d.rest) == "\x00\x00\x00\x00"
+	if c.plain {
+		return true
+	}
+	c.metadata = d.text()
+	c.claims, c.releases, c.references = d.claims(m), d.claims(m), d.streams(m)
+	if c.flags&flagGaps != 0 {
+		c.positions = append(c.positions[:0], c.position)
+		for i := 1; i < c.count && !d.failed; i++ {
+			c.positions = append(c.positions, d.position(c.positions[i-1]))
 		}
 	}
-	if h.flags&flagGaps != 0 {
-		c.positions = make([]daybook.Position, h.count)
-		c.positions[0] = h.position
-		for i := 1; i < h.count; i++ {
-			c.positions[i] = d.position(c.positions[i-1])
-		}
-	}
-	return c, !d.failed && d.rest == ""
+	return !d.failed && len(d.rest) == 0
 }
 
 // header returns what the records of the changeset carry.
-func (c *changeset) header() *daybook.ChangesetHeader {
-	return &daybook.ChangesetHeader{
-		Number: c.number, Ordinal: c.ordinal, First: c.first, Count: c.count, AppendID: c.appendID,
-		Metadata: c.metadata, Claims: c.claims, Releases: c.releases, References: c.references,
+func (c *changeset) header(m *recordMemory) *daybook.ChangesetHeader {
+	h := m.header()
+	h.Number, h.Ordinal, h.First, h.Count, h.AppendID = c.number, c.ordinal, c.first, c.count, c.appendID
+	if !c.plain || m.lent { // else there is nothing, and nothing was there
+		h.Metadata, h.Claims, h.Releases, h.References = m.keep(c.metadata), c.claims, c.releases, c.references
 	}
+	return h
 }
 
 // positionOf returns the position of the ith record.
 func (c *changeset) positionOf(i int) daybook.Position {
-	if c.positions != nil {
+	if c.flags&flagGaps != 0 {
 		return c.positions[i]
 	}
 	return c.position + daybook.Position(i)
@@ -73,66 +88,127 @@ func (c *changeset) positionOf(i int) daybook.Position {
 // lastPosition returns the position of the last record.
 func (c *changeset) lastPosition() daybook.Position { return c.positionOf(c.count - 1) }
 
-// piece is a record as it stands in a frame.
+// atOrBelow returns how many of the records stand at the position or below it.
+func (c *changeset) atOrBelow(position daybook.Position) int {
+	if c.flags&flagGaps != 0 {
+		return sort.Search(c.count, func(i int) bool { return c.positions[i] > position })
+	}
+	return int(min(max(position-c.position+1, 0), daybook.Position(c.count)))
+}
+
+// piece is a record as it stands in a frame. It shares memory with the frame.
 type piece struct {
-	head string
-	data []byte // shares memory with the frame
+	head []byte
+	data []byte
+}
+
+// span says where a piece lies in the records of a changeset.
+type span struct{ head, data, end uint32 }
+
+func (c *changeset) piece(s span) piece {
+	return piece{head: c.records[s.head:s.data:s.data], data: c.records[s.data:s.end:s.end]}
+}
+
+// cut finds the records. It fails unless they fill the frame. The spans are
+// put into room.
+func (c *changeset) cut(room []span) (spans []span, ok bool) {
+	spans = room[:0]
+	d := decoder{rest: c.records}
+	at := uint64(0)
+	for range c.count {
+		head, data := d.uvarint(), d.uvarint()
+		if size := uint64(len(d.rest)); head < headFixed || head > size || data > size-head {
+			return spans, false
+		}
+		at = uint64(len(c.records) - len(d.rest))
+		spans = append(spans, span{uint32(at), uint32(at + head), uint32(at + head + data)})
+		d.rest = d.rest[head+data:]
+	}
+	ok = !d.failed && len(d.rest) < frameAlign
+	for _, padding := range d.rest {
+		ok = ok && padding == 0
+	}
+	return spans, ok
 }
 
 // pieces takes the records apart. It fails unless they fill the frame.
 func (c *changeset) pieces() (pieces []piece, ok bool) {
-	pieces = make([]piece, c.count)
-	rest := c.records
-	for i := range pieces {
-		var lengths [2]uint64
-		for j := range lengths {
-			length, n := binary.Uvarint(rest)
-			if n <= 0 {
-				return nil, false
-			}
-			lengths[j], rest = length, rest[n:]
-		}
-		head, data := lengths[0], lengths[1]
-		if head < headFixed || head > uint64(len(rest)) || data > uint64(len(rest))-head {
-			return nil, false
-		}
-		pieces[i] = piece{head: string(rest[:head]), data: rest[head : head+data]}
-		rest = rest[head+data:]
+	spans, ok := c.cut(nil)
+	for _, s := range spans {
+		pieces = append(pieces, c.piece(s))
 	}
-	return pieces, len(rest) < frameAlign && strings.Trim(string(rest), "\x00") == ""
+	return pieces, ok
 }
 
 // selectors returns what queries look at: the type and the tags.
 func (p *piece) selectors() (eventType string, tags []string, ok bool) {
-	d := decoder{rest: p.head}
-	d.take(2 + 16)
-	eventType = d.text()
-	if n := d.count(1); n > 0 {
-		tags = make([]string, n)
-		for i := range tags {
-			tags[i] = d.text()
-		}
-	}
+	d := decoder{rest: p.head[2+16:]}
+	eventType, tags = d.selectors(nil)
 	return eventType, tags, !d.failed
 }
 
-// event decodes the whole record into memory of its own.
-func (p *piece) event(recorded int64) (e daybook.Event, ok bool) {
-	d := decoder{rest: p.head}
-	mask := binary.LittleEndian.Uint16([]byte(d.take(2)))
-	copy(e.ID[:], d.take(16))
-	e.Type = d.text()
-	if n := d.count(1); n > 0 {
-		e.Tags = make([]string, n)
-		for i := range e.Tags {
-			e.Tags[i] = d.text()
+// matches reports whether a query that has items selects the record. The tags
+// are put into room, which is returned.
+func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []string, ok bool) {
+	d := decoder{rest: p.head[2+16:]}
+	eventType := view(d.text())
+	room = room[:0]
+	for range d.count(1) {
+		room = append(room, view(d.text()))
+	}
+	return !d.failed && query.Matches(eventType, room), room, !d.failed
+}
+
+// selectors decodes a type and tags.
+func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
+	if m == nil {
+		eventType = string(d.text())
+		if n := d.count(1); n > 0 {
+			tags = make([]string, n)
 		}
+		for i := range tags {
+			tags[i] = string(d.text())
+		}
+		return eventType, tags
 	}
+	behind := *d
+	behind.text()
+	for range behind.count(1) {
+		behind.text()
+	}
+	encoded := d.rest[:len(d.rest)-len(behind.rest)]
+	known := m.selectors.find(encoded)
+	if known.encoded != string(encoded) && !behind.failed {
+		*known = m.newSelectors(*d, encoded)
+	}
+	*d = behind
+	return known.eventType, known.tags
+}
+
+// event decodes the whole record into e, which must be zero.
+func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (ok bool) {
+	mask := binary.LittleEndian.Uint16(p.head)
+	copy(e.ID[:], p.head[2:2+16])
+	d := decoder{rest: p.head[2+16:]}
+	e.Type, e.Tags = d.selectors(m)
 	e.ContentType = daybook.ContentTypeJSON
-	if mask&headContentType != 0 {
-		e.ContentType = d.text()
+	e.OccurredAt = recordedAt
+	e.Data = m.keep(p.data)
+	if mask != 0 {
+		d.optional(mask, m, e)
 	}
-	e.OccurredAt = fromMicros(recorded)
+	return !d.failed && len(d.rest) == 0
+}
+
+// optional decodes the parts of a head that the mask tells of.
+func (d *decoder) optional(mask uint16, m *recordMemory, e *daybook.Event) {
+	if mask&^headKnown != 0 || mask&headCauseWhen != 0 && mask&headCause == 0 {
+		d.fail()
+		return
+	}
+	if mask&headContentType != 0 {
+		e.ContentType = m.text(d.text())
+	}
 	if mask&headOccurredAt != 0 {
 		e.OccurredAt = fromMicros(d.varint())
 	}
@@ -145,20 +221,16 @@ func (p *piece) event(recorded int64) (e daybook.Event, ok bool) {
 	}
 	for _, t := range texts {
 		if mask&t.bit != 0 {
-			*t.text = d.text()
+			*t.text = m.text(d.text())
 		}
 	}
 	if mask&headMetadata != 0 {
-		e.Context.Metadata = d.bytes()
+		e.Context.Metadata = m.keep(d.text())
 	}
 	if mask&headCause != 0 {
-		e.Context.Why = &daybook.Cause{ID: d.text(), What: d.text(), Who: d.text()}
+		e.Context.Why = &daybook.Cause{ID: m.text(d.text()), What: m.text(d.text()), Who: m.text(d.text())}
 		if mask&headCauseWhen != 0 {
 			e.Context.Why.When = fromMicros(d.varint())
 		}
 	}
-	if len(p.data) > 0 {
-		e.Data = bytes.Clone(p.data)
-	}
-	return e, !d.failed && d.rest == "" && mask&^headKnown == 0 && (mask&headCauseWhen == 0 || mask&headCause != 0)
 }

@@ -268,7 +268,8 @@ func FuzzFrame(f *testing.F) {
 			Events: make([]daybook.Event, len(pieces)),
 		}
 		for i := range pieces {
-			event, ok := pieces[i].event(0)
+			var event daybook.Event
+			ok := pieces[i].event(nil, fromMicros(0), &event)
 			eventType, tags, selected := pieces[i].selectors()
 			if !ok {
 				return
@@ -289,7 +290,8 @@ func FuzzFrame(f *testing.F) {
 			t.Fatalf("records that were written again cannot be read: %+v", again)
 		}
 		for i := range more {
-			event, ok := more[i].event(0)
+			var event daybook.Event
+			ok := more[i].event(nil, fromMicros(0), &event)
 			if !ok || !reflect.DeepEqual(event, again.Events[i]) {
 				t.Fatalf("wrote %+v, read %+v", again.Events[i], event)
 			}

@@ -72,45 +72,57 @@ func (h *frameHeader) put(b []byte, seed uint32, offset int64) {
 }
 
 // frameChecksum is the CRC32C of the header in b behind its own field, begun
-// with the checksum of the segment's header and the frame's offset.
+// with the place of the frame instead of 0. Two places in a segment never begin
+// alike, and those of two segments no more often than checksums agree.
 func frameChecksum(b []byte, seed uint32, offset int64) uint32 {
-	var place [12]byte
-	binary.LittleEndian.PutUint32(place[:], seed)
-	binary.LittleEndian.PutUint64(place[4:], uint64(offset))
-	sum := crc32.Checksum(place[:], castagnoli)
-	return crc32.Update(sum, castagnoli, b[8:frameHeaderSize])
+	return crc32.Update(seed^uint32(offset/frameAlign)*placeSpread, castagnoli, b[8:frameHeaderSize])
 }
+
+// placeSpread is odd, so that different offsets stay different.
+const placeSpread = 0x9e3779b1
 
 // decodeFrameHeader returns the header in b, which must hold frameHeaderSize
 // bytes, or why there is none. Sound says that the bytes are as they were
 // written.
 func decodeFrameHeader(b []byte, seed uint32, offset int64) (h frameHeader, sound bool, reason string) {
+	sound, reason = h.decode(b, seed, offset)
+	return h, sound, reason
+}
+
+// decode is decodeFrameHeader with the header put into h.
+func (h *frameHeader) decode(b []byte, seed uint32, offset int64) (sound bool, reason string) {
 	le := binary.LittleEndian
+	_ = b[frameHeaderSize-1]
 	if le.Uint32(b) != frameMagic {
-		return h, false, "no frame begins here"
+		return false, "no frame begins here"
 	}
 	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
-		return h, false, "the checksum of the frame's header does not match"
+		return false, "the checksum of the frame's header does not match"
 	}
-	h = frameHeader{
-		bodyBytes: int64(le.Uint32(b[8:])), bodySum: le.Uint32(b[12:]), flags: b[17],
-		count: int(le.Uint32(b[20:])), durable: int64(le.Uint64(b[24:])),
-		position: daybook.Position(le.Uint64(b[32:])), ordinal: daybook.Ordinal(le.Uint64(b[40:])),
-		number: daybook.ChangesetNumber(le.Uint64(b[48:])), first: daybook.Version(le.Uint64(b[56:])),
-		recorded: int64(le.Uint64(b[64:])),
-	}
+	h.bodyBytes, h.bodySum, h.flags = int64(le.Uint32(b[8:])), le.Uint32(b[12:]), b[17]
+	h.count, h.durable = int(le.Uint32(b[20:])), int64(le.Uint64(b[24:]))
+	h.position, h.ordinal = daybook.Position(le.Uint64(b[32:])), daybook.Ordinal(le.Uint64(b[40:]))
+	h.number, h.first = daybook.ChangesetNumber(le.Uint64(b[48:])), daybook.Version(le.Uint64(b[56:]))
+	h.recorded = int64(le.Uint64(b[64:]))
 	copy(h.appendID[:], b[72:])
 	switch {
 	case b[16] != kindChangeset:
-		return h, true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
+		return true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
 	case h.flags&^(flagMore|flagGaps) != 0 || b[18] != 0 || b[19] != 0:
-		return h, true, "a frame with unknown flags"
+		return true, "a frame with unknown flags"
 	case h.bodyBytes%frameAlign != 0 || h.count < 1 || h.durable > offset || h.durable < segmentHeaderSize ||
 		h.position < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1 ||
 		int64(h.position) > math.MaxInt64-int64(h.count) || int64(h.first) > math.MaxInt64-int64(h.count):
-		return h, true, "a frame whose header contradicts itself"
+		return true, "a frame whose header contradicts itself"
 	}
-	return h, true, ""
+	return true, ""
+}
+
+// peekFrameHeader returns the size and the first position of the frame whose
+// header stands in b, unchecked.
+func peekFrameHeader(b []byte) (size int64, first daybook.Position) {
+	le := binary.LittleEndian
+	return frameHeaderSize + int64(le.Uint32(b[8:])), daybook.Position(le.Uint64(b[32:]))
 }
 
 // checkBody returns why body is not the one that the header was written for.

@@ -35,33 +35,69 @@ type frameReader struct {
 	seed   uint32
 	limit  int64 // no frame reaches beyond it
 	chunk  int64 // read at least so much at once
+	// grow is how large chunk may become: it doubles with each read that goes
+	// on where the one before it ended. 0: it stays.
+	grow   int64
 	window []byte
 	start  int64 // offset of the window
 }
 
 // at returns the frame at an offset. A *frameError says that there is none.
-func (r *frameReader) at(offset int64) (frame, error) {
+func (r *frameReader) at(offset int64) (f frame, err error) {
+	err = r.read(&f, offset)
+	return f, err
+}
+
+// read is at with the frame put into f.
+func (r *frameReader) read(f *frame, offset int64) error {
+	if err := r.skim(f, offset); err != nil {
+		return err
+	}
+	b, err := r.bytes(offset, f.size())
+	if err != nil {
+		if fault, ok := errors.AsType[*frameError](err); ok {
+			fault.position = f.position
+		}
+		return err
+	}
+	f.body = b[frameHeaderSize:]
+	if reason := f.checkBody(f.body); reason != "" {
+		return &frameError{offset: offset, position: f.position, reason: reason}
+	}
+	return nil
+}
+
+// skim is read without the body.
+func (r *frameReader) skim(f *frame, offset int64) error {
 	b, err := r.bytes(offset, frameHeaderSize)
 	if err != nil {
-		return frame{}, err
+		return err
 	}
-	header, sound, reason := decodeFrameHeader(b, r.seed, offset)
-	if reason != "" {
-		return frame{}, &frameError{offset: offset, reason: reason, sound: sound}
+	if sound, reason := f.decode(b, r.seed, offset); reason != "" {
+		return &frameError{offset: offset, reason: reason, sound: sound}
 	}
-	b, err = r.bytes(offset, header.size())
-	var fault *frameError
-	if errors.As(err, &fault) {
-		fault.position = header.position
+	f.offset, f.body = offset, nil
+	return nil
+}
+
+// hop returns where the last frame begins that stands between two offsets and
+// does not begin above a position. It goes by lengths that it does not check,
+// so whoever reads the frame must look whether it is the one.
+func (r *frameReader) hop(from, until int64, position daybook.Position) int64 {
+	found := from
+	for offset := from; offset < until; {
+		b, err := r.bytes(offset, frameHeaderSize)
+		if err != nil {
+			break
+		}
+		size, first := peekFrameHeader(b)
+		if first > position || size%frameAlign != 0 {
+			break
+		}
+		found = offset
+		offset += size
 	}
-	if err != nil {
-		return frame{}, err
-	}
-	body := b[frameHeaderSize:]
-	if reason := header.checkBody(body); reason != "" {
-		return frame{}, &frameError{offset: offset, position: header.position, reason: reason}
-	}
-	return frame{frameHeader: header, offset: offset, body: body}, nil
+	return found
 }
 
 // bytes returns n bytes from the offset on.
@@ -72,20 +108,45 @@ func (r *frameReader) bytes(offset, n int64) ([]byte, error) {
 	if from := offset - r.start; from >= 0 && from+n <= int64(len(r.window)) {
 		return r.window[from : from+n], nil
 	}
-	size := min(max(n, r.chunk), r.limit-offset)
+	return r.move(offset, n)
+}
+
+// move is bytes for what the window does not hold.
+func (r *frameReader) move(offset, n int64) ([]byte, error) {
+	if r.chunk < r.grow && len(r.window) > 0 && offset > r.start && offset <= r.start+int64(len(r.window)) {
+		r.chunk = min(2*r.chunk, r.grow)
+	}
+	if err := r.fetch(offset, max(n, r.chunk)); err != nil && int64(len(r.window)) < n {
+		if errors.Is(err, io.EOF) {
+			return nil, &frameError{offset: offset, reason: "the file ends within a frame"}
+		}
+		return nil, err
+	}
+	return r.window[:n], nil
+}
+
+// fetch moves the window to an offset, and makes it hold so many bytes, or all
+// that there are below the limit.
+func (r *frameReader) fetch(offset, size int64) error {
+	size = min(size, r.limit-offset)
 	if int64(cap(r.window)) < size {
 		r.window = make([]byte, size)
 	}
 	r.window, r.start = r.window[:size], offset
-	read, err := r.source.ReadAt(r.window, offset)
-	r.window = r.window[:read]
-	if int64(read) >= n {
-		return r.window[:n], nil
+	n, err := r.source.ReadAt(r.window, offset)
+	r.window = r.window[:n]
+	if int64(n) < size && err == nil {
+		err = io.ErrUnexpectedEOF
 	}
-	if errors.Is(err, io.EOF) {
-		return nil, &frameError{offset: offset, reason: "the file ends within a frame"}
+	return err
+}
+
+// cover makes the window hold what stands between two offsets, so that it can
+// be read in any order. It may fail to; then reading tells why.
+func (r *frameReader) cover(from, to int64) {
+	if from < r.start || min(to, r.limit) > r.start+int64(len(r.window)) {
+		_ = r.fetch(from, to-from)
 	}
-	return nil, err
 }
 
 // walk visits the frames from an offset up to the limit. It returns where the

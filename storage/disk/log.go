@@ -50,7 +50,7 @@ type mark struct {
 	offset   int64
 }
 
-const markEvery = 64 << 10
+const markEvery = 16 << 10
 
 // addition is an append or import as the log takes it in: whole.
 type addition struct {

@@ -16,7 +16,7 @@ func (l *log) receipt(at place) (daybook.Receipt, error) {
 	var receipt daybook.Receipt
 	offset := at.offset()
 	for i := at.segment(); i < len(e.segments); i++ {
-		reader := l.reader(e.segments[i], e.limit(i), streamChunk)
+		reader := l.reader(e.segments[i], e.limit(i), leastChunk)
 		for offset < reader.limit {
 			f, err := reader.at(offset)
 			if err != nil {

@@ -1,0 +1,190 @@
+package disk
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"github.com/daybook-go/daybook"
+)
+
+// How much of the log is read at once: little for a read that may want little,
+// more the longer it goes on.
+const (
+	leastChunk = 16 << 10
+	mostChunk  = 256 << 10
+)
+
+// ReadLog implements daybook.Driver.
+func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
+	return func(yield func(daybook.Record, error) bool) {
+		r := logReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), read: read}
+		defer r.release()
+		if err := d.refresh(); err != nil {
+			r.fail(err)
+			return
+		}
+		e, _, err := d.log.stream(daybook.StreamID{})
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		r.log, r.extent = d.log, &e
+		hidden := e.damage != nil && (read.To == 0 || read.To > e.last)
+		if hidden && read.Backwards {
+			r.fail(e.damage)
+			return
+		}
+		if r.walk() && hidden && !r.ended {
+			r.fail(e.damage)
+		}
+	}
+}
+
+// logReader yields records of the log.
+type logReader struct {
+	recordReader
+	read    daybook.LogRead
+	ended   bool    // read.To or read.Until was reached
+	offsets []int64 // of frames that are read backwards
+}
+
+// walk yields what the read asks for, by the shortest way. It reports whether
+// to go on.
+func (r *logReader) walk() bool {
+	switch {
+	case selective(&r.read.Filter.Query):
+		return r.selected()
+	case r.read.Backwards:
+		return r.backward()
+	default:
+		return r.forward()
+	}
+}
+
+// forward yields what the read asks for from frame to frame.
+func (r *logReader) forward() bool {
+	from, nth, ok := r.extent.find(r.read.After + 1)
+	if !ok {
+		return true
+	}
+	offset := r.extent.marksOf(from)[nth].offset
+	for i := from; i < len(r.extent.segments); i++ {
+		r.use(i, leastChunk, mostChunk)
+		for offset < r.reader.limit && !r.ended {
+			if err := r.reader.read(&r.frame, offset); err != nil {
+				return r.failReading(err)
+			}
+			offset += r.frame.size()
+			if !r.one() {
+				return false
+			}
+		}
+		offset = segmentHeaderSize
+	}
+	return true
+}
+
+// backward yields what the read asks for, from the highest position down. It
+// reads from mark to mark, since frames can only be found forwards.
+func (r *logReader) backward() bool {
+	to := r.extent.last
+	if r.read.To > 0 {
+		to = min(to, r.read.To)
+	}
+	i, nth, ok := r.extent.find(to)
+	if !ok {
+		return true
+	}
+	ahead := 1 // how many marks are read at once
+	for ; i >= 0; i-- {
+		marks := r.extent.marksOf(i)
+		if nth < 0 {
+			nth = len(marks) - 1
+		}
+		r.use(i, leastChunk, 0)
+		for ; nth >= 0; nth-- {
+			until := r.markEnd(marks, nth)
+			if from := marks[nth].offset; from < r.reader.start || len(r.reader.window) == 0 {
+				r.coverMarks(marks, max(0, nth+1-ahead), nth)
+				ahead = min(2*ahead, mostChunk/markEvery)
+			}
+			if !r.between(marks[nth].offset, until) {
+				return false
+			}
+			if marks[nth].position <= r.read.After {
+				return true
+			}
+		}
+	}
+	return true
+}
+
+// markEnd returns where the frames of a mark end.
+func (r *logReader) markEnd(marks []mark, nth int) int64 {
+	if nth+1 < len(marks) {
+		return marks[nth+1].offset
+	}
+	return r.reader.limit
+}
+
+// coverMarks makes the window hold the frames of some marks, the first of them
+// only as far as they are not too large.
+func (r *logReader) coverMarks(marks []mark, from, to int) {
+	end := r.markEnd(marks, to)
+	for from < to && end-marks[from].offset > 2*mostChunk {
+		from++
+	}
+	r.reader.cover(marks[from].offset, min(end, marks[from].offset+2*mostChunk))
+}
+
+// between yields backwards what stands between two offsets of a segment.
+func (r *logReader) between(from, until int64) bool {
+	r.offsets = r.offsets[:0]
+	for offset := from; offset < until; {
+		if err := r.reader.skim(&r.frame, offset); err != nil {
+			return r.failReading(err)
+		}
+		r.offsets = append(r.offsets, offset)
+		offset += r.frame.size()
+	}
+	for _, offset := range slices.Backward(r.offsets) {
+		if err := r.reader.read(&r.frame, offset); err != nil {
+			return r.failReading(err)
+		}
+		if !r.one() {
+			return false
+		}
+	}
+	return true
+}
+
+// one yields what the read asks for from the frame that was read.
+func (r *logReader) one() bool {
+	f, c := &r.frame, &r.parts
+	if (r.read.To > 0 && f.position > r.read.To) || (!r.read.Until.IsZero() && fromMicros(f.recorded).After(r.read.Until)) {
+		// Positions rise and recorded times never fall along the log.
+		r.ended = !r.backwards
+		return true
+	}
+	if err := r.ctx.Err(); err != nil {
+		return r.fail(err)
+	}
+	if !c.begin(&f.frameHeader, f.body) {
+		return r.broken(errUndecodable.Error())
+	}
+	if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(c.partition), Name: view(c.name)}) {
+		return true
+	}
+	if f.flags&flagGaps != 0 && !c.decode(&r.memory) {
+		return r.broken(errUndecodable.Error())
+	}
+	from, to := 0, c.count
+	if f.position <= r.read.After {
+		from = c.atOrBelow(r.read.After)
+	}
+	if r.read.To > 0 {
+		to = c.atOrBelow(r.read.To)
+	}
+	return r.records(from, to, &r.read.Filter.Query)
+}

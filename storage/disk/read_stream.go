@@ -1,0 +1,153 @@
+package disk
+
+import (
+	"context"
+	"iter"
+	"sort"
+
+	"github.com/daybook-go/daybook"
+)
+
+// How a stream is read: its frames may lie far apart. So much is read for one
+// whose size is unknown; those that are near each other are read at once, up
+// to a size.
+const (
+	frameGuess = 2 << 10
+	nearBytes  = 8 << 10
+	runBytes   = 256 << 10
+)
+
+// ReadStream implements daybook.Driver.
+func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
+	return func(yield func(daybook.Record, error) bool) {
+		r := streamReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), id: id, read: read}
+		defer r.release()
+		if err := d.refresh(); err != nil {
+			r.fail(err)
+			return
+		}
+		e, s, err := d.log.stream(id)
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		r.log, r.extent = d.log, &e
+		// Damage hides whatever the stream has above its last known version.
+		hidden := e.damage != nil && (read.To == 0 || read.To > s.head.Version)
+		if hidden && read.Backwards {
+			r.fail(e.damage)
+			return
+		}
+		if r.frames(s.frames) && hidden && !r.ended {
+			r.fail(e.damage)
+		}
+	}
+}
+
+// stream returns the extent of the log and what the index knows of a stream.
+func (l *log) stream(id daybook.StreamID) (extent, stream, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return extent{}, stream{}, daybook.ErrClosed
+	}
+	var s stream
+	if known := l.index.streams[id]; known != nil {
+		s = *known
+	}
+	return l.extentLocked(), s, nil
+}
+
+// streamReader yields the records of one stream.
+type streamReader struct {
+	recordReader
+	id    daybook.StreamID
+	read  daybook.StreamRead
+	ended bool // read.Until was reached
+}
+
+// frames yields what the read asks for from the frames of the stream. It
+// reports whether to go on.
+func (r *streamReader) frames(frames []streamFrame) bool {
+	from := sort.Search(len(frames), func(i int) bool { return frames[i].first > r.read.From }) - 1
+	frames = frames[max(from, 0):]
+	if r.read.To > 0 {
+		frames = frames[:sort.Search(len(frames), func(i int) bool { return frames[i].first > r.read.To })]
+	}
+	for len(frames) > 0 && !r.ended {
+		n := r.run(frames)
+		for range n {
+			place := &frames[0]
+			if r.backwards {
+				place = &frames[len(frames)-1]
+				frames = frames[:len(frames)-1]
+			} else {
+				frames = frames[1:]
+			}
+			if !r.one(place) {
+				return false
+			}
+			if r.ended {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// run reads the next frames that stand near each other, and returns how many
+// they are.
+func (r *streamReader) run(frames []streamFrame) int {
+	next := func(i int) place {
+		if r.backwards {
+			i = len(frames) - 1 - i
+		}
+		return frames[i].place
+	}
+	first := next(0)
+	last, n, most := first, 1, len(frames)
+	if r.left > 0 {
+		most = min(most, r.left)
+	}
+	for ; n < most; n++ {
+		p := next(n)
+		gap, span := p.offset()-last.offset(), p.offset()-first.offset()
+		if p.segment() != first.segment() || max(gap, -gap) > nearBytes || max(span, -span) > runBytes {
+			break
+		}
+		last = p
+	}
+	r.use(first.segment(), frameGuess, 0)
+	r.reader.cover(min(first.offset(), last.offset()), max(first.offset(), last.offset())+frameGuess)
+	return n
+}
+
+// one yields what the read asks for from one frame.
+func (r *streamReader) one(at *streamFrame) bool {
+	f, c := &r.frame, &r.parts
+	if err := r.reader.read(f, at.place.offset()); err != nil {
+		return r.failReading(err)
+	}
+	if !r.read.Until.IsZero() && fromMicros(f.recorded).After(r.read.Until) {
+		// Recorded times never fall: nothing behind this frame is asked for.
+		r.ended = !r.backwards
+		return true
+	}
+	switch {
+	case !c.begin(&f.frameHeader, f.body):
+		return r.broken(errUndecodable.Error())
+	case view(c.name) != r.id.Name || view(c.partition) != r.id.Partition || c.first != at.first:
+		return r.broken("not the changeset that was indexed")
+	}
+	from, to := 0, c.count
+	if r.read.From > c.first {
+		from = int(min(r.read.From-c.first, daybook.Version(c.count)))
+	}
+	if r.read.To > 0 {
+		to = int(min(max(r.read.To-c.first+1, 0), daybook.Version(c.count)))
+	}
+	return r.records(from, to, &everything)
+}
+
+// everything is the query that selects every record.
+var everything daybook.Query

@@ -1,0 +1,120 @@
+package disk
+
+import (
+	"context"
+	"errors"
+
+	"github.com/daybook-go/daybook"
+)
+
+// errUndecodable is the reason for a frame whose checksums match and whose
+// body makes no sense.
+var errUndecodable = errors.New("the checksums match, but the body cannot be decoded")
+
+// recordReader reads frames and hands their records to a caller, who may have
+// had enough.
+type recordReader struct {
+	ctx       context.Context
+	yield     func(daybook.Record, error) bool
+	left      int // how many more are wanted; all, if it began at 0
+	backwards bool
+	memory    recordMemory
+
+	log    *log
+	extent *extent
+	at     int // the segment that reader reads; -1 before the first
+	reader frameReader
+	frame  frame // the one that was read last
+	parts  changeset
+}
+
+func newRecordReader(ctx context.Context, yield func(daybook.Record, error) bool, limit int, backwards, lent bool) recordReader {
+	return recordReader{ctx: ctx, yield: yield, left: limit, backwards: backwards, memory: newRecordMemory(lent), at: -1}
+}
+
+// release gives back what other reads can use. No record that was lent is good
+// after it.
+func (r *recordReader) release() {
+	if r.reader.window != nil {
+		r.memory.window = r.reader.window
+	}
+	r.memory.release()
+}
+
+// use makes reader read a segment, at first in chunks of some size.
+func (r *recordReader) use(segment int, chunk, grow int64) {
+	if segment == r.at {
+		return
+	}
+	window := r.reader.window
+	if window == nil {
+		window = r.memory.window
+	}
+	r.reader = *r.log.reader(r.extent.segments[segment], r.extent.limit(segment), chunk)
+	r.reader.grow, r.reader.window, r.at = grow, window[:0], segment
+}
+
+// fail yields an error. Nothing may be yielded after it, so it reports that
+// there is nothing to go on with.
+func (r *recordReader) fail(err error) bool {
+	r.yield(daybook.Record{}, err)
+	return false
+}
+
+// failReading is fail for what went wrong in the segment that is read.
+func (r *recordReader) failReading(err error) bool {
+	return r.fail(r.log.explain(r.extent, r.at, err))
+}
+
+// broken is fail for a frame whose checksums match, and that is wrong.
+func (r *recordReader) broken(reason string) bool {
+	return r.failReading(&frameError{offset: r.frame.offset, position: r.frame.position, reason: reason})
+}
+
+// records yields those records of the frame, from one to below another, that
+// the query selects; all, if it has no items. It reports whether to go on.
+func (r *recordReader) records(from, to int, query *daybook.Query) bool {
+	m, c := &r.memory, &r.parts
+	spans, ok := c.cut(m.spans)
+	m.spans = spans
+	if !ok {
+		return r.broken(errUndecodable.Error())
+	}
+	var header *daybook.ChangesetHeader
+	recordedAt := fromMicros(c.recorded)
+	for n := range to - from {
+		i := from + n
+		if r.backwards {
+			i = to - 1 - n
+		}
+		p := c.piece(spans[i])
+		if len(query.Items) > 0 {
+			var matches bool
+			if matches, m.views, ok = p.matches(query, m.views); !ok {
+				return r.broken(errUndecodable.Error())
+			} else if !matches {
+				continue
+			}
+		}
+		if header == nil {
+			if !c.decode(m) {
+				return r.broken(errUndecodable.Error())
+			}
+			header = c.header(m)
+		}
+		var record daybook.Record
+		if !p.event(m, recordedAt, &record.Event) {
+			return r.broken(errUndecodable.Error())
+		}
+		record.Stream, record.RecordedAt, record.Changeset = c.stream, recordedAt, header
+		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
+		if err := r.ctx.Err(); err != nil {
+			return r.fail(err)
+		}
+		r.left--
+		if !r.yield(record, nil) || r.left == 0 {
+			return false
+		}
+	}
+	return true
+}

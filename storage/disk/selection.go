@@ -1,0 +1,154 @@
+package disk
+
+import (
+	"iter"
+	"slices"
+	"sort"
+
+	"github.com/daybook-go/daybook"
+)
+
+// selective reports whether the index can tell what a query selects: every
+// item names a type or a tag.
+func selective(query *daybook.Query) bool {
+	return len(query.Items) > 0 && !slices.ContainsFunc(query.Items, func(item daybook.QueryItem) bool {
+		return len(item.Types) == 0 && len(item.Tags) == 0
+	})
+}
+
+// selected yields the positions above one and up to another of the records
+// that a selective query selects, in the order of a read. It is the only way
+// by which reads ask the index for positions.
+func (l *log) selected(query *daybook.Query, after, to daybook.Position, backwards bool) iter.Seq[daybook.Position] {
+	return func(yield func(daybook.Position) bool) {
+		l.mu.RLock()
+		items := make([]itemPositions, len(query.Items))
+		for i, item := range query.Items {
+			for _, tag := range item.Tags {
+				items[i].all = append(items[i].all, l.index.postings.tagged(tag, backwards))
+			}
+			for _, eventType := range item.Types {
+				items[i].any = append(items[i].any, l.index.postings.typed(eventType, backwards))
+			}
+		}
+		l.mu.RUnlock()
+		step, from := daybook.Position(1), after+1
+		if backwards {
+			step, from = -1, to
+		}
+		for after < from && from <= to {
+			var found daybook.Position
+			for i := range items {
+				if items[i].seek(from, backwards); earlier(items[i].next, found, backwards) {
+					found = items[i].next
+				}
+			}
+			if found == 0 || found <= after || found > to || !yield(found) {
+				return
+			}
+			from = found + step
+		}
+	}
+}
+
+// earlier reports whether a read comes to a before b; 0 is never.
+func earlier(a, b daybook.Position, backwards bool) bool {
+	return a != 0 && (b == 0 || backwards && a > b || !backwards && a < b)
+}
+
+// itemPositions finds the positions of the records that an item selects.
+type itemPositions struct {
+	all  []positionCursor // of the tags
+	any  []positionCursor // of the types
+	next daybook.Position // what was found last
+	done bool             // nothing more is there to find
+}
+
+// seek finds the first position from one on, in the order of the read; 0 if
+// there is none.
+func (s *itemPositions) seek(from daybook.Position, backwards bool) {
+	if !s.done && (s.next == 0 || earlier(s.next, from, backwards)) {
+		s.next = s.search(from, backwards)
+		s.done = s.next == 0
+	}
+}
+
+func (s *itemPositions) search(from daybook.Position, backwards bool) daybook.Position {
+	for {
+		found := from
+		for i := range s.all {
+			if found = s.all[i].seek(found); found == 0 {
+				return 0
+			}
+		}
+		if len(s.any) > 0 {
+			var first daybook.Position
+			for i := range s.any {
+				if p := s.any[i].seek(found); earlier(p, first, backwards) {
+					first = p
+				}
+			}
+			if found = first; found == 0 {
+				return 0
+			}
+		}
+		if found == from {
+			return found
+		}
+		from = found
+	}
+}
+
+// positionCursor goes through a rising list of positions, in the order of a
+// read.
+type positionCursor struct {
+	list      []daybook.Position
+	at        int // what comes next in list
+	backwards bool
+}
+
+// tagged returns a cursor over the positions of the records with a tag, as they
+// are now.
+func (p *postings) tagged(tag string, backwards bool) positionCursor {
+	return newPositionCursor(p.tags[tag], backwards)
+}
+
+// typed is tagged for the records of a type.
+func (p *postings) typed(eventType string, backwards bool) positionCursor {
+	return newPositionCursor(p.types[eventType], backwards)
+}
+
+func newPositionCursor(list []daybook.Position, backwards bool) positionCursor {
+	c := positionCursor{list: list, backwards: backwards}
+	if backwards {
+		c.at = len(list) - 1
+	}
+	return c
+}
+
+// seek moves to the first position from one on and returns it; 0 if there is
+// none. It looks near the place where it stands first.
+func (c *positionCursor) seek(from daybook.Position) daybook.Position {
+	if c.backwards {
+		low, high := c.at, c.at+1 // list[high] and all above lie above from
+		for step := 1; low >= 0 && c.list[low] > from; step *= 2 {
+			low, high = low-step, low
+		}
+		low = max(low, -1)
+		c.at = low + sort.Search(high-low-1, func(i int) bool { return c.list[low+1+i] > from })
+		if c.at < 0 {
+			return 0
+		}
+		return c.list[c.at]
+	}
+	low, high := c.at-1, c.at // list[low] and all below lie below from
+	for step := 1; high < len(c.list) && c.list[high] < from; step *= 2 {
+		low, high = high, high+step
+	}
+	high = min(high, len(c.list))
+	c.at = low + 1 + sort.Search(high-low-1, func(i int) bool { return c.list[low+1+i] >= from })
+	if c.at == len(c.list) {
+		return 0
+	}
+	return c.list[c.at]
+}
