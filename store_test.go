@@ -266,7 +266,7 @@ func TestTheEventsOfARepeatHaveTheSameIDs(t *testing.T) {
 		t.Errorf("two events have one id: %v", first)
 	}
 	a.ID = daybook.ID{}
-	if ids(a)[0] == ids(a)[0] {
+	if one, other := ids(a)[0], ids(a)[0]; one == other {
 		t.Errorf("two appends without an id have an event with the same id")
 	}
 }
