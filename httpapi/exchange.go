@@ -27,6 +27,8 @@ type exchange struct {
 	id      string
 	start   time.Time
 
+	deadline time.Time // until which the client may accept what is written
+
 	ees    bool       // the path is one of the Elastic Event Store's
 	stream string     // the stream that the path names
 	query  url.Values // its parameters
@@ -67,10 +69,15 @@ func (x *exchange) streamID() daybook.StreamID {
 	return daybook.StreamID{Partition: x.query.Get("partition"), Name: x.stream}
 }
 
-// extend gives the client time to accept the next piece. It is real time,
+// extend gives the client time to accept the next piece, and up to an eighth
+// more, so that not every piece has to move the deadline. It is real time,
 // since connections know no other.
 func (x *exchange) extend() {
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.handler.options.WriteTimeout)) // a writer without deadlines waits for ever
+	now, timeout := time.Now(), x.handler.options.WriteTimeout
+	if x.deadline.Sub(now) < timeout {
+		x.deadline = now.Add(timeout + timeout/8)
+		_ = x.control.SetWriteDeadline(x.deadline) // a writer without deadlines waits for ever
+	}
 }
 
 // room lets the reply leave when enough of it has gathered.
@@ -83,12 +90,21 @@ func (x *exchange) room() error {
 
 // send lets what has gathered leave.
 func (x *exchange) send() error {
+	_ = x.pass(x.out)
+	if cap(x.out) > 4*largestPiece {
+		x.out = nil // one large record must not be kept for the rest of a long reply
+	}
+	x.out = x.out[:0]
+	return x.broken
+}
+
+// pass lets bytes leave, which stand behind all that has gathered.
+func (x *exchange) pass(out []byte) error {
 	if !x.committed {
 		x.committed = true
 		x.extend()
 		x.writer.WriteHeader(x.status)
 	}
-	out := x.out
 	for len(out) > 0 && x.broken == nil {
 		piece := out[:min(len(out), largestPiece)]
 		x.extend()
@@ -97,10 +113,6 @@ func (x *exchange) send() error {
 		x.broken = err
 		out = out[len(piece):]
 	}
-	if cap(x.out) > 4*largestPiece {
-		x.out = nil // one large record must not be kept for the rest of a long reply
-	}
-	x.out = x.out[:0]
 	return x.broken
 }
 

@@ -72,9 +72,9 @@ type Handler struct {
 	options Options
 	origins *http.CrossOriginProtection
 	openapi []byte
-	tail    *tail
-	readers atomic.Int64 // live streams
-	failed  atomic.Bool  // the store takes no more appends
+	shelf   *shelf
+	bell    *bell
+	failed  atomic.Bool // the store takes no more appends
 	// prefix and requests name each request: prefix is that of this handler.
 	prefix   string
 	requests atomic.Uint64
@@ -83,7 +83,7 @@ type Handler struct {
 // New returns a handler that serves store. It panics where one of
 // Options.TrustedOrigins is not an origin.
 func New(store *daybook.Store, options *Options) *Handler {
-	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), tail: newTail(), prefix: daybook.NewID().String()[24:]}
+	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), shelf: newShelf(), bell: &bell{store: store}, prefix: daybook.NewID().String()[24:]}
 	if options != nil {
 		h.options = *options
 	}
