@@ -27,7 +27,7 @@ type bell struct {
 // record would leave no time for anything else. The stroke that ends a silence
 // comes at once.
 const (
-	restPerReader = 20 * time.Microsecond
+	restPerReader = 50 * time.Microsecond
 	leastRest     = time.Millisecond // a shorter one is not worth a timer
 	longestRest   = 50 * time.Millisecond
 )
