@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/daybook-go/daybook"
@@ -51,6 +52,9 @@ func (f *fields) once(s *scanner, bit int) {
 	*f |= 1 << bit
 }
 
+// mostRoom is for how many events room is made ahead.
+const mostRoom = 256
+
 func (s *scanner) changeset() (c daybook.Changeset) {
 	var seen fields
 	s.object(func(key []byte) {
@@ -66,7 +70,13 @@ func (s *scanner) changeset() (c daybook.Changeset) {
 			c.Expect = s.expect()
 		case "events":
 			seen.once(s, 3)
-			s.array(func() { c.Events = append(c.Events, s.event()) })
+			s.array(func() {
+				from := s.at
+				c.Events = append(c.Events, s.event())
+				if len(c.Events) == 1 && !s.bad { // make room for all, if they are alike
+					c.Events = slices.Grow(c.Events, min((len(s.data)-s.at)/(s.at-from), mostRoom))
+				}
+			})
 		case "metadata":
 			seen.once(s, 4)
 			c.Metadata = s.value()
