@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,8 +223,11 @@ func eventType(data []byte) string {
 		}
 		given = members["type"]
 	}
-	var text wire.Text
-	if len(given) == 0 || given[0] != '"' || json.Unmarshal(given, &text) != nil {
+	if len(given) == 0 || given[0] != '"' {
+		return none
+	}
+	text := wire.Text(given[1 : len(given)-1])
+	if bytes.IndexByte(given, '\\') >= 0 && json.Unmarshal(given, &text) != nil {
 		return none
 	}
 	if text == "" || len(text) > daybook.MaxTypeLen || strings.IndexByte(string(text), 0) >= 0 {

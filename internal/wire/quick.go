@@ -149,7 +149,10 @@ func (s *scanner) event() (e daybook.Event) {
 			}
 		case "type":
 			seen.once(s, 1)
-			e.Type = s.text()
+			if text := s.plain(); string(text) != s.eventType {
+				s.eventType = string(text)
+			}
+			e.Type = s.eventType
 		case "content_type":
 			seen.once(s, 2)
 			e.ContentType = s.text()

@@ -15,6 +15,8 @@ type scanner struct {
 	data []byte // valid UTF-8
 	at   int
 	bad  bool // it has given up; nothing moves any more
+
+	eventType string // the last one read: the next is often the same
 }
 
 // deepestScan is how deep a value may be nested that the scanner passes over.
