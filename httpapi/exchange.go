@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -23,9 +24,11 @@ type exchange struct {
 	handler *Handler
 	request *http.Request
 	writer  http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 	id      string
 	start   time.Time
+
+	deadline time.Time // until which the client may accept what is written
 
 	ees    bool       // the path is one of the Elastic Event Store's
 	stream string     // the stream that the path names
@@ -33,10 +36,12 @@ type exchange struct {
 
 	overfull  bool // the body is larger than what is taken, and has not been read
 	status    int
-	out       []byte // what has not left yet
-	committed bool   // status and headers have left
-	broken    error  // why the client cannot be written to
-	sent      int64  // bytes
+	out       []byte         // what has not left yet
+	spare     *[1 << 10]byte // where out begins
+	body      *bytes.Buffer  // what readBody has returned; nil if it was not called
+	committed bool           // status and headers have left
+	broken    error          // why the client cannot be written to
+	sent      int64          // bytes
 }
 
 // Bytes: a reply leaves when it has gathered fullPiece, in pieces of at most
@@ -46,16 +51,32 @@ const (
 	largestPiece = 64 << 10
 )
 
+// Buffers that exchanges leave to others, unless they have grown too large.
+var (
+	outs   = sync.Pool{New: func() any { return new([1 << 10]byte) }}
+	bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+)
+
+const largestPooled = 256 << 10 // bytes
+
+// The values of headers that all replies have, ready made. Nobody writes into
+// them: http.Header replaces or appends, and there is no room to append.
+var (
+	typeJSON = []string{formatJSON}
+	noSniff  = []string{"nosniff"}
+	noStore  = []string{"no-store"}
+)
+
 func (h *Handler) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{
-		handler: h, request: r, writer: w, control: http.NewResponseController(w), start: h.options.Now(), status: http.StatusOK,
-		id: h.prefix + "-" + strconv.FormatUint(h.requests.Add(1), 10),
+		handler: h, request: r, writer: w, control: *http.NewResponseController(w), start: h.options.Now(), status: http.StatusOK,
+		id:    string(strconv.AppendUint(append(make([]byte, 0, 40), h.prefix...), h.requests.Add(1), 10)),
+		spare: outs.Get().(*[1 << 10]byte),
 	}
+	x.out = x.spare[:0]
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Request-Id", x.id)
+	header["Content-Type"], header["X-Content-Type-Options"], header["Cache-Control"] = typeJSON, noSniff, noStore
+	header["X-Request-Id"] = []string{x.id}
 	x.extend()
 	return x
 }
@@ -67,10 +88,15 @@ func (x *exchange) streamID() daybook.StreamID {
 	return daybook.StreamID{Partition: x.query.Get("partition"), Name: x.stream}
 }
 
-// extend gives the client time to accept the next piece. It is real time,
+// extend gives the client time to accept the next piece, and up to an eighth
+// more, so that not every piece has to move the deadline. It is real time,
 // since connections know no other.
 func (x *exchange) extend() {
-	_ = x.control.SetWriteDeadline(time.Now().Add(x.handler.options.WriteTimeout)) // a writer without deadlines waits for ever
+	now, timeout := time.Now(), x.handler.options.WriteTimeout
+	if x.deadline.Sub(now) < timeout {
+		x.deadline = now.Add(timeout + timeout/8)
+		_ = x.control.SetWriteDeadline(x.deadline) // a writer without deadlines waits for ever
+	}
 }
 
 // room lets the reply leave when enough of it has gathered.
@@ -83,12 +109,21 @@ func (x *exchange) room() error {
 
 // send lets what has gathered leave.
 func (x *exchange) send() error {
+	_ = x.pass(x.out)
+	if cap(x.out) > 4*largestPiece {
+		x.out = nil // one large record must not be kept for the rest of a long reply
+	}
+	x.out = x.out[:0]
+	return x.broken
+}
+
+// pass lets bytes leave, which stand behind all that has gathered.
+func (x *exchange) pass(out []byte) error {
 	if !x.committed {
 		x.committed = true
 		x.extend()
 		x.writer.WriteHeader(x.status)
 	}
-	out := x.out
 	for len(out) > 0 && x.broken == nil {
 		piece := out[:min(len(out), largestPiece)]
 		x.extend()
@@ -97,10 +132,6 @@ func (x *exchange) send() error {
 		x.broken = err
 		out = out[len(piece):]
 	}
-	if cap(x.out) > 4*largestPiece {
-		x.out = nil // one large record must not be kept for the rest of a long reply
-	}
-	x.out = x.out[:0]
 	return x.broken
 }
 
@@ -142,6 +173,17 @@ func (x *exchange) linger() {
 	_, _ = io.Copy(io.Discard, x.request.Body) // whatever ends it, the reply has left
 }
 
+// release leaves the buffers to other exchanges. Nobody holds anything of them
+// by now: a store keeps no memory of its callers, writers none of what was
+// written.
+func (x *exchange) release() {
+	outs.Put(x.spare)
+	if x.body != nil && x.body.Cap() <= largestPooled {
+		x.body.Reset()
+		bodies.Put(x.body)
+	}
+}
+
 // finish ends the exchange: it answers for a panic and logs the request.
 func (x *exchange) finish() {
 	failure := recover()
@@ -167,7 +209,8 @@ func (x *exchange) finish() {
 // readAll reads the body; the memory that it takes follows what has arrived,
 // not what was announced.
 func (b *pacedBody) readAll() ([]byte, error) {
-	var buffer bytes.Buffer
+	buffer := bodies.Get().(*bytes.Buffer)
+	b.exchange.body = buffer
 	if length := b.exchange.request.ContentLength; length > 0 {
 		buffer.Grow(int(min(length, 64<<10)) + bytes.MinRead)
 	}

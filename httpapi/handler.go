@@ -72,9 +72,9 @@ type Handler struct {
 	options Options
 	origins *http.CrossOriginProtection
 	openapi []byte
-	tail    *tail
-	readers atomic.Int64 // live streams
-	failed  atomic.Bool  // the store takes no more appends
+	shelf   *shelf
+	bell    *bell
+	failed  atomic.Bool // the store takes no more appends
 	// prefix and requests name each request: prefix is that of this handler.
 	prefix   string
 	requests atomic.Uint64
@@ -83,7 +83,7 @@ type Handler struct {
 // New returns a handler that serves store. It panics where one of
 // Options.TrustedOrigins is not an origin.
 func New(store *daybook.Store, options *Options) *Handler {
-	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), tail: newTail(), prefix: daybook.NewID().String()[24:]}
+	h := &Handler{store: store, origins: http.NewCrossOriginProtection(), shelf: newShelf(), bell: &bell{store: store}, prefix: daybook.NewID().String()[24:] + "-"}
 	if options != nil {
 		h.options = *options
 	}
@@ -125,9 +125,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer x.finish()
 	if err := h.serve(x); err != nil {
 		x.fail(err)
-		return
+	} else {
+		_ = x.end() // who has gone needs no answer
 	}
-	_ = x.end() // who has gone needs no answer
+	x.release()
 }
 
 func (h *Handler) serve(x *exchange) error {
@@ -145,14 +146,18 @@ func (h *Handler) serve(x *exchange) error {
 }
 
 // readBody reads the body of a request, as far as the limit allows, and at the
-// pace that is asked of it.
+// pace that is asked of it. What it returns is the exchange's, and not to be
+// kept behind it.
 func (h *Handler) readBody(x *exchange) ([]byte, error) {
 	limit := h.options.MaxBody
 	if length := x.request.ContentLength; length > limit {
 		x.overfull = true
 		return nil, &daybook.LimitError{Field: "body", Value: length, Limit: limit, Unit: "bytes"}
 	}
-	body := &pacedBody{exchange: x, body: http.MaxBytesReader(x.writer, x.request.Body, limit), start: time.Now(), grace: h.options.BodyTimeout}
+	body := &pacedBody{exchange: x, body: x.request.Body, start: time.Now(), grace: h.options.BodyTimeout}
+	if x.request.ContentLength < 0 { // the server holds a body to the length that it announces
+		body.body = http.MaxBytesReader(x.writer, x.request.Body, limit)
+	}
 	data, err := body.readAll()
 	// The deadline must not outlive the body: the server reads on to see
 	// whether the client is still there.
@@ -175,13 +180,17 @@ type pacedBody struct {
 	start    time.Time
 	grace    time.Duration
 	arrived  int64
+	deadline time.Time // the one that was set last
 }
 
 const leastPace = 16 << 10 // bytes a second
 
 func (b *pacedBody) Read(p []byte) (int, error) {
-	earned := time.Duration(b.arrived) * time.Second / leastPace
-	_ = b.exchange.control.SetReadDeadline(b.start.Add(b.grace + earned)) // see readBody
+	earned := time.Duration(b.arrived/leastPace) * time.Second
+	if deadline := b.start.Add(b.grace + earned); !deadline.Equal(b.deadline) {
+		b.deadline = deadline
+		_ = b.exchange.control.SetReadDeadline(deadline) // see readBody
+	}
 	n, err := b.body.Read(p)
 	b.arrived += int64(n)
 	return n, err

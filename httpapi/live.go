@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -15,17 +15,24 @@ import (
 
 // A live stream reads what is there, sends it, and waits for more. It keeps no
 // records of its own: what a reader has not accepted stands in the store, or in
-// the tail that all of them share, so that a thousand readers cost a thousand
-// small buffers. While a reader is being written to, what is appended gathers
-// in the log, and leaves together.
+// the windows that all of them share, so that a thousand readers cost a
+// thousand small buffers. While a reader is being written to, what is appended
+// gathers in the log, and leaves together.
 
 // live is a stream of server-sent events.
 type live struct {
 	*exchange
-	ctx   context.Context // ends with the request, or when the server shuts down
-	place int64           // the id of the last event that was sent, or passed over
-	told  int64           // the id that the client was told last
-	last  time.Time       // when something was sent last
+	ctx    context.Context // ends with the request, or when the server shuts down
+	source source
+	filter *daybook.Filter // nil: all records
+	window *window         // nil: nothing is shared, for now
+	beat   *time.Timer     // fires when the stream may have been silent for too long
+
+	place   int64         // the id of the last event that was sent, or passed over
+	told    int64         // the id that the client was told last
+	last    time.Time     // when something was sent last; real time, like the timer's
+	unsent  bool          // something was written and not flushed
+	writing time.Duration // how long the client has taken for the present piece
 }
 
 var (
@@ -42,55 +49,11 @@ func (h *Handler) liveLog(x *exchange, read daybook.LogRead) error {
 	if err != nil {
 		return err
 	}
-	return h.serveLive(x, place, func(l *live) (daybook.Position, error) {
-		end, err := h.store.End(l.ctx)
-		if err != nil || end <= daybook.Position(l.place) {
-			return max(end, daybook.Position(l.place)), err
-		}
-		records, reached, ok, err := h.tail.read(l.ctx, h.store, daybook.Position(l.place), end)
-		switch {
-		case err != nil:
-			return 0, err
-		case ok:
-			err = l.sendTail(records, &read.Filter)
-		default:
-			reached = end
-			read.After, read.To = daybook.Position(l.place), end
-			err = l.sendLog(h.store.ReadLog(l.ctx, read))
-		}
-		if err == nil {
-			l.place = int64(reached)
-		}
-		return reached, err
-	})
-}
-
-// sendTail sends those records of the tail that the filter selects.
-func (l *live) sendTail(records []tailRecord, filter *daybook.Filter) error {
-	for i := range records {
-		r := &records[i]
-		if !filter.Matches(&r.Record) {
-			continue
-		}
-		l.out = append(l.out, r.frame...)
-		if err := l.note(int64(r.Position)); err != nil {
-			return err
-		}
+	l := &live{exchange: x, source: source{store: h.store}, place: place}
+	if f := &read.Filter; len(f.Partitions)+len(f.StreamTypes)+len(f.Query.Items) > 0 {
+		l.filter = f
 	}
-	return nil
-}
-
-// sendLog sends records whose ids are their positions.
-func (l *live) sendLog(records iter.Seq2[daybook.Record, error]) error {
-	for record, err := range pulsed(l.exchange, records, l.heartbeat) {
-		if err != nil {
-			return err
-		}
-		l.out = appendFrame(l.out, int64(record.Position), &record)
-		if err := l.note(int64(record.Position)); err != nil {
-			return err
-		}
-	}
+	l.serve()
 	return nil
 }
 
@@ -107,29 +70,9 @@ func (h *Handler) liveStream(x *exchange, read daybook.StreamRead) error {
 	if err != nil {
 		return err
 	}
-	return h.serveLive(x, place, func(l *live) (daybook.Position, error) {
-		// The end of the log is asked for first: what is appended behind it
-		// wakes the wait, even if the head has told of it already.
-		end, err := h.store.End(l.ctx)
-		if err != nil {
-			return 0, err
-		}
-		head, err := h.store.Head(l.ctx, l.streamID())
-		if err != nil || int64(head.Version) <= l.place {
-			return end, err
-		}
-		read.From, read.To = daybook.Version(l.place)+1, head.Version
-		for record, err := range h.store.ReadStream(l.ctx, l.streamID(), read) {
-			if err != nil {
-				return 0, err
-			}
-			l.out = appendFrame(l.out, int64(record.Version), &record)
-			if err := l.note(int64(record.Version)); err != nil {
-				return 0, err
-			}
-		}
-		return end, nil
-	})
+	l := &live{exchange: x, source: source{store: h.store, stream: x.streamID()}, place: place}
+	l.serve()
+	return nil
 }
 
 // refuseEnds refuses parameters that would end a stream that does not end.
@@ -157,60 +100,131 @@ func (x *exchange) resumeAt(place int64) (int64, error) {
 	return id, nil
 }
 
-// serveLive begins a live stream, and calls catchUp for what is new each time
-// that the log has grown. catchUp returns the position behind which more is
-// waited for.
-func (h *Handler) serveLive(x *exchange, place int64, catchUp func(l *live) (daybook.Position, error)) error {
-	ctx, cancel := context.WithCancelCause(x.context())
+// serve sends events until the client leaves or has to, and tells it why.
+func (l *live) serve() {
+	ctx, cancel := context.WithCancelCause(l.context())
 	defer cancel(nil)
-	defer context.AfterFunc(draining(x.context()), func() { cancel(errClosing) })()
-	l := &live{exchange: x, ctx: ctx, place: place, told: place}
-	header := x.writer.Header()
+	defer context.AfterFunc(draining(l.context()), func() { cancel(errClosing) })()
+	l.ctx, l.told = ctx, l.place
+	header := l.writer.Header()
 	header.Set("Content-Type", formatSSE)
 	header.Set("X-Accel-Buffering", "no") // proxies must not hold events back
-	x.out = append(x.out, "retry: 2000\n\n"...)
-	h.readers.Add(1)
-	defer h.readers.Add(-1)
-	err := l.deliver()
-	for err == nil {
-		l.gather()
-		var end daybook.Position
-		if end, err = catchUp(l); err == nil && len(l.out) > 0 {
-			err = l.deliver()
+	if l.request.ProtoMajor == 1 {
+		// No chunks, as the specification of server-sent events recommends: each
+		// would cost two writes more, and the end is told by an event.
+		header.Set("Transfer-Encoding", "identity")
+	}
+	l.out = append(l.out, "retry: 2000\n\n"...)
+	l.leave(l.follow())
+}
+
+// follow sends what is there, and what comes.
+func (l *live) follow() error {
+	if err := l.deliver(); err != nil {
+		return err
+	}
+	h := l.handler
+	l.beat = time.NewTimer(h.options.Heartbeat)
+	defer l.beat.Stop()
+	h.shelf.join(l.source)
+	defer func() { h.shelf.leave(l.source, l.window) }()
+	end, err := h.store.End(l.ctx)
+	if err != nil {
+		return err
+	}
+	h.bell.join(end)
+	defer h.bell.leave()
+	for {
+		if err := l.catchUp(end); err != nil {
+			return err
 		}
-		if err == nil {
-			err = l.wait(end)
+		if err := l.deliver(); err != nil {
+			return err
+		}
+		if end, err = l.wait(end); err != nil {
+			return err
 		}
 	}
-	l.leave(err)
+}
+
+// nearEnd is how many places before the end of the log a reader with a filter
+// may open a window. Further away it reads alone, since the storage may have
+// an index for what it wants.
+const nearEnd = 4096
+
+// catchUp sends what the source has where the log reaches to end.
+func (l *live) catchUp(end daybook.Position) error {
+	parts := 0
+	for {
+		create := l.filter == nil || int64(end)-l.place <= nearEnd
+		l.window = l.handler.shelf.move(l.source, l.window, l.place, create)
+		if l.window == nil {
+			return l.readAlone(end)
+		}
+		p, more, err := l.window.next(l.ctx, l.place, end)
+		switch {
+		case errors.Is(err, errForgotten):
+			continue
+		case err != nil || !more:
+			return err
+		}
+		if err := l.sendPart(&p); err != nil {
+			return err
+		}
+		l.place = p.place
+		if parts++; parts%4 == 0 {
+			runtime.Gosched() // who runs ahead of the others makes the window forget what they need
+		}
+	}
+}
+
+// sendPart sends those events of a part that the filter selects.
+func (l *live) sendPart(p *part) error {
+	if l.filter == nil {
+		if n := len(p.marks); n > 0 {
+			l.told = p.marks[n-1].place
+		}
+		return l.write(p.frames[p.from:])
+	}
+	from := p.from
+	for i := range p.marks {
+		m := &p.marks[i]
+		frame := p.frames[from:m.until]
+		from = m.until
+		if !l.filter.MatchesStream(m.stream) || !l.filter.Query.Matches(m.eventType, m.tags) {
+			continue
+		}
+		l.out = append(l.out, frame...)
+		if err := l.note(m.place); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// gather holds a reader back that has only just been written to, the longer
-// the more readers there are, so that more leaves with each write: writing to
-// all of them for each record would leave no time for anything else. One that
-// comes after a pause is not held back.
-func (l *live) gather() {
-	const perReader, least, most = 20 * time.Microsecond, time.Millisecond, 50 * time.Millisecond
-	pause := min(time.Duration(l.handler.readers.Load())*perReader, most) - l.handler.options.Now().Sub(l.last)
-	if pause < least {
-		return
+// readAlone sends what the source has where the log reaches to end, past all
+// windows.
+func (l *live) readAlone(end daybook.Position) error {
+	to, err := l.source.reach(l.ctx, end)
+	if err != nil || to <= l.place {
+		return err
 	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-l.ctx.Done():
+	filter := l.filter
+	if filter == nil {
+		filter = &daybook.Filter{}
 	}
-}
-
-// appendFrame appends the event that brings a record.
-func appendFrame(out []byte, id int64, r *daybook.Record) []byte {
-	out = append(out, "id: "...)
-	out = strconv.AppendInt(out, id, 10)
-	out = append(out, "\nevent: record\ndata: "...)
-	out = wire.AppendRecord(out, r)
-	return append(out, "\n\n"...)
+	for record, err := range pulsed(l.exchange, l.source.read(l.ctx, l.place, to, filter), l.heartbeat) {
+		if err != nil {
+			return err
+		}
+		place := l.source.place(&record)
+		l.out = appendFrame(l.out, place, &record)
+		if err := l.note(place); err != nil {
+			return err
+		}
+	}
+	l.place = to
+	return nil
 }
 
 // note remembers that the record with the id stands in the reply, and lets the
@@ -223,37 +237,69 @@ func (l *live) note(id int64) error {
 	return l.deliver()
 }
 
-// deliver sends what has gathered, and drops a reader that takes too long.
+// write sends frames that are shared with others, behind what has gathered. It
+// does not flush: more may follow.
+func (l *live) write(frames []byte) error {
+	if len(l.out) > 0 {
+		if err := l.deliver(); err != nil {
+			return err
+		}
+	}
+	l.unsent = true
+	l.writing = 0
+	return l.timed(1+len(frames)/largestPiece, func() error { return l.pass(frames) })
+}
+
+// deliver sends what has gathered or was written, past all buffers.
 func (l *live) deliver() error {
-	now, pieces := l.handler.options.Now, 1+len(l.out)/largestPiece
+	if len(l.out) == 0 && !l.unsent {
+		return nil
+	}
+	if len(l.out) > 0 {
+		l.writing = 0
+	}
+	l.unsent = false
+	return l.timed(1+len(l.out)/largestPiece, l.flush)
+}
+
+// timed drops a reader that takes too long for pieces.
+func (l *live) timed(pieces int, send func() error) error {
+	now := l.handler.options.Now
 	start := now()
-	if err := l.flush(); err != nil {
+	if err := send(); err != nil {
 		return err
 	}
-	l.last = now()
-	if l.last.Sub(start) > time.Duration(pieces)*l.handler.options.SlowReader {
+	l.last = time.Now()
+	l.writing += now().Sub(start)
+	if l.writing > time.Duration(pieces)*l.handler.options.SlowReader {
 		return errSlow
 	}
 	return nil
 }
 
-// wait waits until the log has grown beyond end, and keeps the connection
-// alive meanwhile.
-func (l *live) wait(end daybook.Position) error {
-	silent := l.handler.options.Heartbeat - l.handler.options.Now().Sub(l.last)
-	if silent <= 0 {
-		return l.heartbeat()
+// wait waits until the log reaches beyond end, and keeps the connection alive
+// meanwhile. It returns how far the log reaches.
+func (l *live) wait(end daybook.Position) (daybook.Position, error) {
+	for {
+		reached, stroke, err := l.handler.bell.listen()
+		if err != nil || reached > end {
+			return reached, err
+		}
+		select {
+		case <-stroke:
+		case <-l.beat.C:
+			silent := l.handler.options.Heartbeat - time.Since(l.last)
+			if silent <= 0 {
+				silent = l.handler.options.Heartbeat
+				if err := l.heartbeat(); err != nil {
+					return 0, err
+				}
+			}
+			l.beat.Reset(silent)
+		case <-l.ctx.Done():
+			return 0, l.ctx.Err()
+		}
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, silent)
-	defer cancel()
-	err := l.handler.store.Wait(ctx, end)
-	switch {
-	case l.ctx.Err() != nil:
-		return l.ctx.Err()
-	case ctx.Err() != nil:
-		return l.heartbeat()
-	}
-	return err
 }
 
 // heartbeat tells the client that the server is there, and how far it has

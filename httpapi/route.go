@@ -107,6 +107,9 @@ func (x *exchange) takeStream(r *route, segments []string) error {
 
 // parseQuery reads the query parameters.
 func (x *exchange) parseQuery(r *route) error {
+	if x.request.URL.RawQuery == "" {
+		return nil
+	}
 	values, err := url.ParseQuery(x.request.URL.RawQuery)
 	x.query = values
 	if r.ees {

@@ -84,8 +84,18 @@ func expectError(raw []byte) error {
 	return invalid("expect", shorten(string(raw)), `must be "any", "none", "exists", {"version": n} or {"changeset": n}`)
 }
 
-// DecodeAppend reads the JSON of an append.
+// DecodeAppend reads the JSON of an append. What it returns may share the
+// memory of the body.
 func DecodeAppend(body []byte) (daybook.Append, error) {
+	if a, ok := quickAppend(body); ok {
+		return a, nil
+	}
+	return slowAppend(body)
+}
+
+// slowAppend is DecodeAppend for documents of every kind; it tells what is
+// wrong with those that are refused.
+func slowAppend(body []byte) (daybook.Append, error) {
 	var a Append
 	if err := Decode(body, &a); err != nil {
 		return daybook.Append{}, err
