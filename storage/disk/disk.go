@@ -122,10 +122,13 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 		return w, nil
 	}
 	w.segment = l.segments[len(l.segments)-1]
-	w.next, w.visible, w.last = w.segment.end, l.index.last, l.index.last
+	w.next, w.last = w.segment.end, l.index.last
 	w.ordinal, w.latest = l.index.ordinal, l.index.latest
 	w.syncedSegment, w.synced = w.segment, w.next
 	w.segment.written.Store(w.next)
+	if n := len(w.segment.marks); n > 0 {
+		w.marked = w.segment.marks[n-1].offset
+	}
 	for _, name := range found.stray {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
