@@ -226,7 +226,7 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 }
 
 func TestRoundsThatFollowOneThatIsBeingSyncedCountOnIt(t *testing.T) {
-	w := &writer{log: newLog("", durable.OS), segmentBytes: 1 << 20, next: 100, synced: 80, segment: &segment{}}
+	w := &writer{log: newLog("", durable.OS), segmentBytes: 1 << 20, room: newRoom(durable.OS, "", nil), next: 100, synced: 80, segment: &segment{}}
 	first := w.roundFor(50)
 	first.buf, first.level = make([]byte, 48), daybook.DurabilityDisk
 	w.next, first.full = 148, true

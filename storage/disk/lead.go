@@ -14,7 +14,7 @@ import (
 // roundFor returns the round that takes n bytes more: the newest, or a new one
 // where that is full or its segment is.
 func (w *writer) roundFor(n int64) *round {
-	overflows := n > 0 && w.next > segmentHeaderSize && w.next+n > w.segmentBytes
+	overflows := n > 0 && w.next > segmentHeaderSize && (w.next+n > w.segmentBytes || w.outgrows(n))
 	var newest *round
 	if len(w.queue) > 0 {
 		newest = w.queue[len(w.queue)-1]
@@ -39,8 +39,29 @@ func (w *writer) roundFor(n int64) *round {
 	}
 	r := newRound(w.segment, w.next, synced, w.spare[:0])
 	r.creates, w.spare = overflows, nil
+	if overflows {
+		w.roomy, r.takesRoom = w.room.take()
+	}
 	w.queue = append(w.queue, r)
 	return r
+}
+
+// outgrows reports whether n bytes more do not fit into the room that was made
+// for the segment, while there is new room.
+func (w *writer) outgrows(n int64) bool { return w.next+n > w.roomy && w.room.isReady() }
+
+// wantsRoom returns the size of the room that is to be made next, and how much
+// of it by now: for the first one fast, then as the one before is used up.
+func (w *writer) wantsRoom() (size, bytes int64) {
+	switch {
+	case w.segmentBytes < 4*roomAfter || w.appended < roomAfter:
+		return 0, 0
+	case w.roomy == 0:
+		return min(firstRoom, w.segmentBytes), (w.appended - roomAfter) * roomPace
+	}
+	// It is ready when four fifths of this one are used.
+	size = min(2*w.roomy, w.segmentBytes)
+	return size, int64(1.25 * float64(size) * float64(w.next) / float64(w.roomy))
 }
 
 // nextSegment returns the segment that follows the present one. Its file is
@@ -216,8 +237,12 @@ func (w *writer) step() bool {
 		w.leading = false
 		w.idle.Broadcast()
 	}
+	size, bytes := w.wantsRoom()
 	w.mu.Unlock()
 	wake(written, finished)
+	if bytes > 0 {
+		w.room.allow(size, bytes)
+	}
 	return more
 }
 
@@ -225,7 +250,7 @@ func (w *writer) step() bool {
 // write alone.
 func (w *writer) write(r *round) error {
 	if r.creates {
-		if err := w.begin(r.segment); err != nil {
+		if err := w.begin(r.segment, r.takesRoom); err != nil {
 			return fmt.Errorf("begin %s: %w", r.segment.name, err)
 		}
 	}
@@ -257,16 +282,16 @@ func (w *writer) write(r *round) error {
 }
 
 // begin seals the segment that was written last and makes the file of s. All
-// of the old one is on the disk before the new one is: so in every segment but
-// the last, nothing can be torn.
-func (w *writer) begin(s *segment) error {
-	if err := w.file.Sync(); err != nil {
+// of the old one, and nothing behind it, is on the disk before the new one is:
+// so in every segment but the last, nothing can be torn.
+func (w *writer) begin(s *segment, takesRoom bool) error {
+	if err := w.cutTo(s.header.previousBytes); err != nil {
 		return err
 	}
 	if err := w.file.Close(); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(w.fs, s.name, s.header.encode()); err != nil {
+	if err := w.makeFile(s, takesRoom); err != nil {
 		return err
 	}
 	file, err := w.fs.OpenWrite(s.name)
@@ -276,6 +301,39 @@ func (w *writer) begin(s *segment) error {
 	w.file = file
 	s.written.Store(segmentHeaderSize)
 	return nil
+}
+
+// cutTo syncs the file that is written, without the room behind its end.
+func (w *writer) cutTo(end int64) error {
+	size, err := w.file.Size()
+	if err != nil {
+		return err
+	}
+	if size > end {
+		if err := w.file.Truncate(end); err != nil {
+			return err
+		}
+	}
+	return w.file.Sync()
+}
+
+// makeFile makes the file of s: of the room, or anew.
+func (w *writer) makeFile(s *segment, takesRoom bool) error {
+	if !takesRoom {
+		return durable.WriteFile(w.fs, s.name, s.header.encode())
+	}
+	file, err := w.fs.OpenWrite(w.room.name)
+	if err != nil {
+		return err
+	}
+	err = writeAll(file, s.header.encode(), 0)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return w.room.rename(w.log.dir, s.name)
 }
 
 // fail ends all writing. What is visible stays readable, from the memory of
@@ -322,7 +380,7 @@ func (w *writer) close() error {
 	}
 	failed := w.failed
 	w.mu.Unlock()
-	var errs []error
+	errs := []error{w.room.close()}
 	if failed == nil {
 		errs = append(errs, w.closeCleanly())
 	}
@@ -335,7 +393,7 @@ func (w *writer) close() error {
 }
 
 func (w *writer) closeCleanly() error {
-	if err := w.file.Sync(); err != nil {
+	if err := w.cutTo(w.next); err != nil {
 		return fmt.Errorf("disk: sync %s: %w", w.segment.name, err)
 	}
 	mark := endMark{store: w.store, segment: w.segment.header.first, visible: w.next, synced: w.next, clean: true}

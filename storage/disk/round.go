@@ -8,19 +8,21 @@ import (
 // while the round before it was on its way to the disk. All fields are guarded
 // by writer.mu, but that buf no longer changes once the round is full.
 type round struct {
-	segment  *segment
-	creates  bool  // the file of the segment must be made first
-	offset   int64 // of its first byte in the segment
-	durable  int64 // so much of the segment is synced when the round is written
-	buf      []byte
-	steps    []step             // what is not shown yet, in order
-	marks    []mark             // of what is not shown yet
-	level    daybook.Durability // the highest that any append asks
-	early    bool               // an append asks for less than the disk
-	reached  daybook.Durability
-	full     bool   // takes nothing more
-	written  signal // when buf is written, or cannot be
-	finished signal // when the round is as durable as level, or cannot be
+	segment *segment
+	creates bool // the file of the segment must be made first,
+	// takesRoom: of the room that is ready.
+	takesRoom bool
+	offset    int64 // of its first byte in the segment
+	durable   int64 // so much of the segment is synced when the round is written
+	buf       []byte
+	steps     []step             // what is not shown yet, in order
+	marks     []mark             // of what is not shown yet
+	level     daybook.Durability // the highest that any append asks
+	early     bool               // an append asks for less than the disk
+	reached   daybook.Durability
+	full      bool   // takes nothing more
+	written   signal // when buf is written, or cannot be
+	finished  signal // when the round is as durable as level, or cannot be
 }
 
 // step is a row of appends that ask for the same durability, and so are shown

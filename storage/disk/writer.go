@@ -22,6 +22,7 @@ type writer struct {
 	now          func() time.Time
 	store        daybook.ID
 	segmentBytes int64
+	room         *room
 
 	// Owned by whoever leads; at Close, by Close.
 	file File // of the segment that was written last
@@ -42,9 +43,12 @@ type writer struct {
 	segment *segment
 	next    int64 // offset in segment
 	marked  int64 // offset of its last mark; 0: it has none
-	last    daybook.Position
-	ordinal daybook.Ordinal
-	latest  time.Time
+	roomy   int64 // how much room was made for it; 0: its file grows
+	// appended is how much this process has put into the log.
+	appended int64
+	last     daybook.Position
+	ordinal  daybook.Ordinal
+	latest   time.Time
 	// The end of what is on the disk.
 	syncedSegment *segment
 	synced        int64 // in syncedSegment
@@ -185,6 +189,7 @@ func (w *writer) accept(d *draft, level daybook.Durability) {
 	}
 	w.next += int64(len(d.buf))
 	w.queued += int64(len(d.buf))
+	w.appended += int64(len(d.buf))
 	w.log.mu.Lock()
 	w.log.index.add(d.summaries)
 	r.note(level, w.log.index.tally)
