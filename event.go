@@ -4,30 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"time"
-
-	"github.com/google/uuid"
 )
-
-// ID identifies an event or an append. It is a UUID; ids given by the store
-// are of version 7, so they rise with time.
-type ID = uuid.UUID
-
-// NewID returns a fresh id of version 7.
-func NewID() ID { return uuid.Must(uuid.NewV7()) }
-
-// IDOf returns the id that text stands for: the UUID itself where text is one,
-// else a UUID of version 5 derived from it. It lets a command's own key serve
-// as the id of its append; the same text always gives the same id, never the
-// zero one.
-func IDOf(text string) ID {
-	if id, err := uuid.Parse(text); err == nil && id != (ID{}) {
-		return id
-	}
-	return uuid.NewSHA1(idSpace, []byte(text))
-}
-
-// idSpace is the name space of the ids that IDOf derives.
-var idSpace = uuid.MustParse("6f1d3c0a-4a63-5e0d-9d3b-da7b00c00001")
 
 // ContentTypeJSON is the content type of data that names none.
 const ContentTypeJSON = "application/json"

@@ -30,13 +30,13 @@ func (d *Driver) ask(answer func(*log)) error {
 
 // Head implements daybook.HeadReader.
 func (d *Driver) Head(_ context.Context, id daybook.StreamID) (head daybook.Head, err error) {
-	err = d.ask(func(l *log) { head = l.index.head(id) })
+	err = d.ask(func(l *log) { head = l.index.shownHead(id) })
 	return head, err
 }
 
 // End implements daybook.EndReader.
 func (d *Driver) End(context.Context) (end daybook.Position, err error) {
-	err = d.ask(func(l *log) { end = l.index.last })
+	err = d.ask(func(l *log) { end = l.index.shown.last })
 	return end, err
 }
 
@@ -50,9 +50,10 @@ func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 		poll = ticker.C
 	}
 	for {
+		// Asked for before the look at the end, so that nothing slips between.
+		grown := d.log.growing()
 		var end daybook.Position
-		var grown <-chan struct{}
-		if err := d.ask(func(l *log) { end, grown = l.index.last, l.grown }); err != nil {
+		if err := d.ask(func(l *log) { end = l.index.shown.last }); err != nil {
 			return err
 		}
 		if end > after {
@@ -72,9 +73,14 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 	return func(yield func(daybook.StreamHead, error) bool) {
 		var heads []daybook.StreamHead
 		err := d.ask(func(l *log) {
-			for id, s := range l.index.streams {
-				if list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compareStreams(id, list.After) > 0) {
-					heads = append(heads, daybook.StreamHead{Stream: id, Head: s.head})
+			x := &l.index
+			for n := range x.streams.all.n {
+				id := x.streams.all.at(n).id
+				if !list.Filter.MatchesStream(id) || (list.After != daybook.StreamID{} && compareStreams(id, list.After) <= 0) {
+					continue
+				}
+				if head := x.shownEnd(n); head.Exists() {
+					heads = append(heads, daybook.StreamHead{Stream: id, Head: head})
 				}
 			}
 		})
@@ -106,9 +112,9 @@ func compareStreams(a, b daybook.StreamID) int {
 // Stats implements daybook.StatsReader.
 func (d *Driver) Stats(context.Context) (stats daybook.Stats, err error) {
 	err = d.ask(func(l *log) {
-		x := &l.index
+		x := &l.index.shown
 		stats = daybook.Stats{
-			Streams: int64(len(x.streams)), Changesets: x.changesets, Records: x.records,
+			Streams: x.streams, Changesets: x.changesets, Records: x.records,
 			LongestStream: x.longest, LastPosition: x.last, LastOrdinal: x.ordinal,
 		}
 		for _, s := range l.segments {
@@ -120,6 +126,6 @@ func (d *Driver) Stats(context.Context) (stats daybook.Stats, err error) {
 
 // ClaimHolder implements daybook.ClaimReader.
 func (d *Driver) ClaimHolder(_ context.Context, partition string, claim daybook.Claim) (holder daybook.StreamID, held bool, err error) {
-	err = d.ask(func(l *log) { holder, held = l.index.holders[claimKey{partition, claim}] })
+	err = d.ask(func(l *log) { holder, held = l.index.shownHolder(claimKey{partition, claim}) })
 	return holder, held, err
 }

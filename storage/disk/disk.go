@@ -117,15 +117,19 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 		segmentBytes: min(d.options.SegmentBytes, maxSegmentBytes-maxAppendBytes), lock: lock,
 	}
 	w.idle = sync.NewCond(&w.mu)
+	w.room = newRoom(w.fs, l.path(spareName), w.logger)
 	if l.damage != nil {
 		w.failed = fmt.Errorf("disk: nothing can be appended while the log is damaged: %w", l.damage)
 		return w, nil
 	}
 	w.segment = l.segments[len(l.segments)-1]
-	w.next, w.visible, w.last = w.segment.end, l.index.last, l.index.last
+	w.next, w.last = w.segment.end, l.index.last
 	w.ordinal, w.latest = l.index.ordinal, l.index.latest
 	w.syncedSegment, w.synced = w.segment, w.next
 	w.segment.written.Store(w.next)
+	if n := len(w.segment.marks); n > 0 {
+		w.marked = w.segment.marks[n-1].offset
+	}
 	for _, name := range found.stray {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -145,18 +149,14 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	return w, nil
 }
 
-// settleFile cuts a torn tail. What was recovered may never have been synced,
-// so it is now, before anyone reads it.
+// settleFile cuts what stands behind the log: a torn tail, or room that was
+// made ahead. What was recovered may never have been synced, so it is now,
+// before anyone reads it.
 func (w *writer) settleFile(r *Recovery) error {
-	if r.Cut != nil {
-		if err := w.file.Truncate(w.next); err != nil {
-			return err
-		}
-	}
 	if r.Clean {
 		return nil
 	}
-	return w.file.Sync()
+	return w.cutTo(w.next)
 }
 
 // openMark opens the mark and writes that there is a writer.

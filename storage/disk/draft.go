@@ -14,14 +14,18 @@ const maxAppendBytes = 1 << 30
 // draft is an append or import as it will stand in the log, but for what is
 // only known once it is decided: the fields of the frames' headers. It is made
 // before the lock of the writer is taken.
+//
+// Its summaries share the memory of what they tell about.
 type draft struct {
-	buf    []byte // the frames, their headers blank
-	frames []draftFrame
+	buf       []byte // the frames, their headers blank
+	frames    []draftFrame
+	summaries []*summary // of the frames
+	selectors []selectors
 }
 
 type draftFrame struct {
 	header  frameHeader
-	summary *summary
+	summary summary
 	at      int // in buf
 }
 
@@ -34,8 +38,18 @@ func (d *draft) free() {
 		return
 	}
 	clear(d.frames)
-	d.buf, d.frames = d.buf[:0], d.frames[:0]
+	clear(d.summaries)
+	clear(d.selectors)
+	d.buf, d.frames, d.summaries, d.selectors = d.buf[:0], d.frames[:0], d.summaries[:0], d.selectors[:0]
 	drafts.Put(d)
+}
+
+// begin makes room for as many frames and records: what stands in them is
+// pointed to.
+func (d *draft) begin(frames, records int) {
+	d.frames = slices.Grow(d.frames, frames)
+	d.summaries = slices.Grow(d.summaries, frames)
+	d.selectors = slices.Grow(d.selectors, records)
 }
 
 // add encodes a changeset that belongs to an append.
@@ -45,29 +59,35 @@ func (d *draft) add(id daybook.ID, c *daybook.Changeset, positions []daybook.Pos
 	d.buf = append(d.buf, blank[:]...)
 	d.buf = appendBody(d.buf, c, positions)
 	body := d.buf[at+frameHeaderSize:]
-	f := draftFrame{at: at, header: frameHeader{
+	if n := len(d.frames); n > 0 {
+		d.frames[n-1].header.flags |= flagMore
+	}
+	d.frames = append(d.frames, draftFrame{at: at, header: frameHeader{
 		bodyBytes: int64(len(body)), bodySum: crc32.Checksum(body, castagnoli), count: len(c.Events), appendID: id,
-	}}
+	}})
+	f := &d.frames[len(d.frames)-1]
 	if positions != nil {
 		f.header.flags |= flagGaps
 	}
-	f.summary = &summary{
-		stream: c.Stream, appendID: id, count: len(c.Events),
-		claims: slices.Clone(c.Claims), releases: slices.Clone(c.Releases),
-		selectors: make([]selectors, len(c.Events)),
-	}
+	first := len(d.selectors)
 	for i := range c.Events {
-		f.summary.selectors[i] = selectors{eventType: c.Events[i].Type, tags: slices.Clone(c.Events[i].Tags)}
+		d.selectors = append(d.selectors, selectors{eventType: c.Events[i].Type, tags: c.Events[i].Tags})
 	}
-	if len(d.frames) > 0 {
-		d.frames[len(d.frames)-1].header.flags |= flagMore
+	f.summary = summary{
+		stream: c.Stream, appendID: id, count: len(c.Events), claims: c.Claims, releases: c.Releases,
+		selectors: d.selectors[first:],
 	}
-	d.frames = append(d.frames, f)
+	d.summaries = append(d.summaries, &f.summary)
 }
 
 // draftAppend encodes an append.
 func draftAppend(a *daybook.Append) (*draft, error) {
 	d := drafts.Get().(*draft)
+	records := 0
+	for i := range a.Changesets {
+		records += len(a.Changesets[i].Events)
+	}
+	d.begin(len(a.Changesets), records)
 	for i := range a.Changesets {
 		d.add(a.ID, &a.Changesets[i], nil)
 		if err := d.checkSize(); err != nil {
@@ -80,6 +100,11 @@ func draftAppend(a *daybook.Append) (*draft, error) {
 // draftImport encodes an import.
 func draftImport(changesets []daybook.RecordedChangeset) (*draft, error) {
 	d := drafts.Get().(*draft)
+	records := 0
+	for i := range changesets {
+		records += len(changesets[i].Records)
+	}
+	d.begin(len(changesets), records)
 	for i := range changesets {
 		r := &changesets[i]
 		c := daybook.Changeset{
@@ -113,4 +138,17 @@ func (d *draft) checkSize() error {
 		return &daybook.LimitError{Field: "append", Value: n, Limit: maxAppendBytes, Unit: "bytes"}
 	}
 	return nil
+}
+
+// receipt returns where the append went, once its summaries are complete.
+func (d *draft) receipt(level daybook.Durability) daybook.Receipt {
+	first := d.summaries[0]
+	r := daybook.Receipt{
+		AppendID: first.appendID, RecordedAt: first.recorded, Durability: level,
+		Changesets: make([]daybook.ChangesetReceipt, len(d.summaries)),
+	}
+	for i, s := range d.summaries {
+		r.Changesets[i] = s.receipt()
+	}
+	return r
 }

@@ -32,8 +32,12 @@ type endMark struct {
 	clean   bool
 }
 
-func (m endMark) encode() []byte {
-	b := make([]byte, endSize)
+func (m endMark) encode() []byte { return m.encodeInto(new([endSize]byte)) }
+
+// encodeInto is encode into the memory of buf.
+func (m endMark) encodeInto(buf *[endSize]byte) []byte {
+	b := buf[:]
+	clear(b)
 	copy(b, endMagic)
 	le := binary.LittleEndian
 	le.PutUint32(b[8:], formatVersion)

@@ -204,8 +204,11 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 		if d.writer.segment != segment {
 			segment, synced = d.writer.segment, segmentHeaderSize
 		}
-		frames := d.log.index.streams[daybook.Stream("s-0")].frames
-		at := frames[len(frames)-1].place.offset()
+		_, stream, err := d.log.stream(daybook.Stream("s-0"), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := stream.frames[len(stream.frames)-1].place.offset()
 		f, err := d.log.reader(segment, segment.end, 512).at(at)
 		if err != nil {
 			t.Fatal(err)
@@ -223,7 +226,7 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 }
 
 func TestRoundsThatFollowOneThatIsBeingSyncedCountOnIt(t *testing.T) {
-	w := &writer{log: newLog("", durable.OS), segmentBytes: 1 << 20, next: 100, synced: 80, segment: &segment{}}
+	w := &writer{log: newLog("", durable.OS), segmentBytes: 1 << 20, room: newRoom(durable.OS, "", nil), next: 100, synced: 80, segment: &segment{}}
 	first := w.roundFor(50)
 	first.buf, first.level = make([]byte, 48), daybook.DurabilityDisk
 	w.next, first.full = 148, true

@@ -192,3 +192,27 @@ func (r *frameReader) provesBeyond(damaged, synced int64) (bool, error) {
 	}
 	return false, nil
 }
+
+// blankFrom reports whether there are only zeros from the offset on: room that
+// was made for what did not come.
+func (r *frameReader) blankFrom(offset int64) (bool, error) {
+	for offset < r.limit {
+		b, err := r.bytes(offset, min(r.chunk, r.limit-offset))
+		if err != nil {
+			return false, err
+		}
+		for len(b) >= 8 {
+			if binary.LittleEndian.Uint64(b) != 0 {
+				return false, nil
+			}
+			b, offset = b[8:], offset+8
+		}
+		for _, c := range b {
+			if c != 0 {
+				return false, nil
+			}
+			offset++
+		}
+	}
+	return true, nil
+}

@@ -28,7 +28,7 @@ func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedCha
 		return err
 	}
 	if refusal := w.checkImport(changesets, d); refusal != nil {
-		if err := w.unlockAfter(ctx, w.visible < w.last, daybook.DurabilityMemory); err != nil {
+		if err := w.unlockAfter(ctx, w.hidden(w.last), daybook.DurabilityMemory); err != nil {
 			return err
 		}
 		return refusal
@@ -44,7 +44,7 @@ func (w *writer) checkImport(changesets []daybook.RecordedChangeset, d *draft) e
 	heads := map[daybook.StreamID]daybook.Head{}
 	last, ordinal, latest := w.last, w.ordinal, w.latest
 	for i := range changesets {
-		c, s := &changesets[i], d.frames[i].summary
+		c, s := &changesets[i], d.summaries[i]
 		head, seen := heads[c.Stream]
 		if !seen {
 			head = w.head(c.Stream)

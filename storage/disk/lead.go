@@ -14,7 +14,7 @@ import (
 // roundFor returns the round that takes n bytes more: the newest, or a new one
 // where that is full or its segment is.
 func (w *writer) roundFor(n int64) *round {
-	overflows := n > 0 && w.next > segmentHeaderSize && w.next+n > w.segmentBytes
+	overflows := n > 0 && w.next > segmentHeaderSize && (w.next+n > w.segmentBytes || w.outgrows(n))
 	var newest *round
 	if len(w.queue) > 0 {
 		newest = w.queue[len(w.queue)-1]
@@ -35,12 +35,33 @@ func (w *writer) roundFor(n int64) *round {
 	}
 	if overflows {
 		w.segment = w.nextSegment()
-		w.next, synced = segmentHeaderSize, segmentHeaderSize
+		w.next, w.marked, synced = segmentHeaderSize, 0, segmentHeaderSize
 	}
 	r := newRound(w.segment, w.next, synced, w.spare[:0])
 	r.creates, w.spare = overflows, nil
+	if overflows {
+		w.roomy, r.takesRoom = w.room.take()
+	}
 	w.queue = append(w.queue, r)
 	return r
+}
+
+// outgrows reports whether n bytes more do not fit into the room that was made
+// for the segment, while there is new room.
+func (w *writer) outgrows(n int64) bool { return w.next+n > w.roomy && w.room.isReady() }
+
+// wantsRoom returns the size of the room that is to be made next, and how much
+// of it by now: for the first one fast, then as the one before is used up.
+func (w *writer) wantsRoom() (size, bytes int64) {
+	switch {
+	case w.segmentBytes < 4*roomAfter || w.appended < roomAfter:
+		return 0, 0
+	case w.roomy == 0:
+		return min(firstRoom, w.segmentBytes), (w.appended - roomAfter) * roomPace
+	}
+	// It is ready when four fifths of this one are used.
+	size = min(2*w.roomy, w.segmentBytes)
+	return size, int64(1.25 * float64(size) * float64(w.next) / float64(w.roomy))
 }
 
 // nextSegment returns the segment that follows the present one. Its file is
@@ -57,24 +78,29 @@ func (w *writer) nextSegment() *segment {
 	return s
 }
 
-// advance makes visible what may be: appends in order, each as durable as it
-// asks.
-func (w *writer) advance() {
-	var additions []addition
+// showLocked lets readers see what they may: appends in order, each as durable
+// as it asks. log.mu must be held.
+func (w *writer) showLocked() {
+	shown := false
 	for _, r := range w.queue {
-		for r.shown < len(r.accepted) && r.accepted[r.shown].level <= r.reached {
-			additions = append(additions, r.accepted[r.shown].addition)
-			r.shown++
+		s, all := r.shows()
+		if s.segment != nil {
+			w.log.showLocked(s)
+			shown = true
 		}
-		if r.shown < len(r.accepted) {
+		if !all {
 			break
 		}
 	}
-	if len(additions) > 0 {
-		w.log.add(additions...)
-		summaries := additions[len(additions)-1].summaries
-		w.visible = summaries[len(summaries)-1].lastPosition()
+	if shown {
+		w.log.tellLocked()
 	}
+}
+
+func (w *writer) show() {
+	w.log.mu.Lock()
+	w.showLocked()
+	w.log.mu.Unlock()
 }
 
 // unlockAndWait unlocks and waits until what was accepted last is visible. It
@@ -90,7 +116,7 @@ func (w *writer) unlockAndWait(ctx context.Context) (daybook.Durability, error) 
 		return level, w.unlockUntil(ctx, &r.finished)
 	case level == daybook.DurabilityOS:
 		return level, w.unlockUntil(ctx, &r.written)
-	case w.visible < w.last:
+	case w.hidden(w.last):
 		// It waits for the rounds before its own.
 		before := w.queue[len(w.queue)-2]
 		return level, w.unlockUntil(ctx, &before.finished)
@@ -122,23 +148,36 @@ func (w *writer) unlockAfter(ctx context.Context, need bool, level daybook.Durab
 	return w.unlockUntil(ctx, &r.finished)
 }
 
-// unlockUntil unlocks and waits for a signal. If nobody leads, it leads.
+// unlockUntil unlocks and waits for a signal. If nobody leads, it leads: then
+// the signal is of the only round there is, and sent by the first step.
 func (w *writer) unlockUntil(ctx context.Context, s *signal) error {
-	lead := !w.leading
-	w.leading = true
-	w.mu.Unlock()
-	if lead && w.step() {
-		go w.drain()
+	if !w.leading {
+		w.leading = true
+		w.mu.Unlock()
+		if w.step() {
+			go w.drain()
+		}
+		w.mu.Lock()
 	}
-	select {
-	case <-s.done:
+	done := s.wait()
+	if done == nil {
+		defer w.mu.Unlock()
 		return s.err
-	default:
+	}
+	w.mu.Unlock()
+	if ctx.Done() == nil {
+		<-done
+		return s.err
 	}
 	select {
-	case <-s.done:
+	case <-done:
 		return s.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return s.err
+	default:
 		return fmt.Errorf("disk: gave up waiting for the append to be written, its outcome is unknown: %w", ctx.Err())
 	}
 }
@@ -149,59 +188,69 @@ func (w *writer) drain() {
 	}
 }
 
+// turns is how often a leader lets others go first, at most.
+const turns = 4
+
+// gather lets those run who can, so that they join the oldest round: those whom
+// the round before has woken are about to. Two rounds half full become one full
+// one. It goes on as long as each turn brings somebody, and then closes the
+// round.
+func (w *writer) gather() *round {
+	for turn, before := 0, int64(0); ; turn++ {
+		runtime.Gosched()
+		w.mu.Lock()
+		r := w.queue[0]
+		if turn == turns-1 || r.full || w.queued == before {
+			r.full = true
+			w.mu.Unlock()
+			return r
+		}
+		before = w.queued
+		w.mu.Unlock()
+	}
+}
+
 // step writes the oldest round. It reports whether there is another to write;
 // if not, its caller leads no longer.
 func (w *writer) step() bool {
-	// Those who were woken by the round before may join this one.
-	runtime.Gosched()
-	w.mu.Lock()
-	r := w.queue[0]
-	r.full = true
-	early := len(r.accepted) > 0 && r.lowest() < daybook.DurabilityDisk
-	w.mu.Unlock()
-	err := w.write(r, early)
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if err != nil {
+	r := w.gather()
+	if err := w.write(r); err != nil {
 		w.fail(err)
 		return false
 	}
+	w.mu.Lock()
 	r.reached = max(r.level, daybook.DurabilityOS)
 	w.syncedSegment, w.synced = r.segment, r.durable
 	if r.level == daybook.DurabilityDisk {
 		w.synced = r.end()
 	}
-	w.advance()
+	w.show()
 	w.queue = slices.Delete(w.queue, 0, 1)
 	w.queued -= int64(len(r.buf))
 	if cap(r.buf) <= roundBytes {
 		w.spare = r.buf
 	}
 	r.buf = nil
-	r.written.send(nil)
-	r.finished.send(nil)
-	if len(w.queue) == 0 {
+	written, finished := r.written.send(nil), r.finished.send(nil)
+	more := len(w.queue) > 0
+	if !more {
 		w.leading = false
 		w.idle.Broadcast()
 	}
-	return w.leading
-}
-
-// lowest returns the lowest durability that an append of r asks.
-func (r *round) lowest() daybook.Durability {
-	lowest := daybook.DurabilityDisk
-	for i := range r.accepted {
-		lowest = min(lowest, r.accepted[i].level)
+	size, bytes := w.wantsRoom()
+	w.mu.Unlock()
+	wake(written, finished)
+	if bytes > 0 {
+		w.room.allow(size, bytes)
 	}
-	return lowest
+	return more
 }
 
-// write writes and syncs a round. If early, it lets those go who wait for the
+// write writes and syncs a round. In between it lets those go who wait for the
 // write alone.
-func (w *writer) write(r *round, early bool) error {
+func (w *writer) write(r *round) error {
 	if r.creates {
-		if err := w.begin(r.segment); err != nil {
+		if err := w.begin(r.segment, r.takesRoom); err != nil {
 			return fmt.Errorf("begin %s: %w", r.segment.name, err)
 		}
 	}
@@ -211,12 +260,13 @@ func (w *writer) write(r *round, early bool) error {
 		}
 	}
 	r.segment.written.Store(r.end())
-	if early {
+	if r.early {
 		w.mu.Lock()
 		r.reached = daybook.DurabilityOS
-		w.advance()
-		r.written.send(nil)
+		w.show()
+		written := r.written.send(nil)
 		w.mu.Unlock()
+		wake(written)
 	}
 	mark := endMark{store: w.store, segment: r.segment.header.first, visible: r.end(), synced: r.durable}
 	if r.level == daybook.DurabilityDisk {
@@ -225,23 +275,23 @@ func (w *writer) write(r *round, early bool) error {
 		}
 		mark.synced = r.end()
 	}
-	if err := writeAll(w.mark, mark.encode(), 0); err != nil {
+	if err := writeAll(w.mark, mark.encodeInto(&w.markBuf), 0); err != nil {
 		return fmt.Errorf("write %s: %w", endName, err)
 	}
 	return nil
 }
 
 // begin seals the segment that was written last and makes the file of s. All
-// of the old one is on the disk before the new one is: so in every segment but
-// the last, nothing can be torn.
-func (w *writer) begin(s *segment) error {
-	if err := w.file.Sync(); err != nil {
+// of the old one, and nothing behind it, is on the disk before the new one is:
+// so in every segment but the last, nothing can be torn.
+func (w *writer) begin(s *segment, takesRoom bool) error {
+	if err := w.cutTo(s.header.previousBytes); err != nil {
 		return err
 	}
 	if err := w.file.Close(); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(w.fs, s.name, s.header.encode()); err != nil {
+	if err := w.makeFile(s, takesRoom); err != nil {
 		return err
 	}
 	file, err := w.fs.OpenWrite(s.name)
@@ -253,15 +303,49 @@ func (w *writer) begin(s *segment) error {
 	return nil
 }
 
+// cutTo syncs the file that is written, without the room behind its end.
+func (w *writer) cutTo(end int64) error {
+	size, err := w.file.Size()
+	if err != nil {
+		return err
+	}
+	if size > end {
+		if err := w.file.Truncate(end); err != nil {
+			return err
+		}
+	}
+	return w.file.Sync()
+}
+
+// makeFile makes the file of s: of the room, or anew.
+func (w *writer) makeFile(s *segment, takesRoom bool) error {
+	if !takesRoom {
+		return durable.WriteFile(w.fs, s.name, s.header.encode())
+	}
+	file, err := w.fs.OpenWrite(w.room.name)
+	if err != nil {
+		return err
+	}
+	err = writeAll(file, s.header.encode(), 0)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return w.room.rename(w.log.dir, s.name)
+}
+
 // fail ends all writing. What is visible stays readable, from the memory of
 // the rounds where it was never written.
 func (w *writer) fail(err error) {
-	w.failed = &FailedError{Err: err}
 	w.logger.Error("writing failed: nothing more can be appended until the store is opened again", "dir", w.log.dir, "error", err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed = &FailedError{Err: err}
 	for _, r := range w.queue {
 		r.full = true
-		r.written.send(w.failed)
-		r.finished.send(w.failed)
+		wake(r.written.send(w.failed), r.finished.send(w.failed))
 	}
 	w.leading = false
 	w.idle.Broadcast()
@@ -296,7 +380,7 @@ func (w *writer) close() error {
 	}
 	failed := w.failed
 	w.mu.Unlock()
-	var errs []error
+	errs := []error{w.room.close()}
 	if failed == nil {
 		errs = append(errs, w.closeCleanly())
 	}
@@ -309,7 +393,7 @@ func (w *writer) close() error {
 }
 
 func (w *writer) closeCleanly() error {
-	if err := w.file.Sync(); err != nil {
+	if err := w.cutTo(w.next); err != nil {
 		return fmt.Errorf("disk: sync %s: %w", w.segment.name, err)
 	}
 	mark := endMark{store: w.store, segment: w.segment.header.first, visible: w.next, synced: w.next, clean: true}

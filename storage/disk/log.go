@@ -25,7 +25,7 @@ type log struct {
 	index    index
 	segments []*segment
 	damage   *daybook.CorruptError // what stands behind the last append, if that is damaged
-	grown    chan struct{}         // closed, and replaced, when the log has grown
+	grown    chan struct{}         // closed when the log has grown; nil while nobody waits
 	closed   bool
 }
 
@@ -60,7 +60,7 @@ type addition struct {
 }
 
 func newLog(dir string, fsys FS) *log {
-	return &log{dir: dir, files: newFiles(fsys), index: newIndex(), grown: make(chan struct{})}
+	return &log{dir: dir, files: newFiles(fsys), index: newIndex()}
 }
 
 // add makes appends visible.
@@ -86,9 +86,57 @@ func (l *log) add(additions ...addition) {
 		a.segment.end = a.end
 		l.index.add(a.summaries)
 	}
-	close(l.grown)
-	l.grown = make(chan struct{})
+	l.index.show(l.index.tally)
+	l.tellLocked()
 }
+
+// showing is what the log shows of a segment from now on.
+type showing struct {
+	segment *segment
+	end     int64
+	marks   []mark // to be added
+	tally   tally
+}
+
+// showLocked makes visible what the index has taken in before; l.mu must be
+// held.
+func (l *log) showLocked(s showing) {
+	if s.segment.number == len(l.segments) {
+		l.segments = append(l.segments, s.segment)
+	}
+	s.segment.marks = append(s.segment.marks, s.marks...)
+	s.segment.end = s.end
+	l.index.show(s.tally)
+}
+
+// tellLocked wakes who waits for the log to grow; l.mu must be held.
+func (l *log) tellLocked() {
+	if l.grown != nil {
+		close(l.grown)
+		l.grown = nil
+	}
+}
+
+// growing returns a channel that is closed when the log grows, or is closed
+// itself, after the call.
+func (l *log) growing() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.grown == nil {
+		l.grown = make(chan struct{})
+	}
+	if l.closed {
+		l.tellLocked()
+		return closedChannel
+	}
+	return l.grown
+}
+
+var closedChannel = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // open adds an empty segment.
 func (l *log) open(s *segment) {
@@ -105,7 +153,7 @@ func (l *log) close() error {
 	closed := l.closed
 	if !closed {
 		l.closed = true
-		close(l.grown)
+		l.tellLocked()
 	}
 	l.mu.Unlock()
 	if closed {
@@ -125,7 +173,7 @@ type extent struct {
 
 // extentLocked returns the extent now; l.mu must be held.
 func (l *log) extentLocked() extent {
-	e := extent{segments: l.segments, last: l.index.last, damage: l.damage}
+	e := extent{segments: l.segments, last: l.index.shown.last, damage: l.damage}
 	if n := len(l.segments); n > 0 {
 		e.end, e.marks = l.segments[n-1].end, l.segments[n-1].marks
 	}

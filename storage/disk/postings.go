@@ -1,7 +1,8 @@
 package disk
 
 import (
-	"slices"
+	"hash/maphash"
+	"sort"
 
 	"github.com/daybook-go/daybook"
 )
@@ -9,81 +10,202 @@ import (
 // postings lists the positions of the records by type and by tag, rising, so
 // that a condition is decided without reading records.
 type postings struct {
-	types map[string][]daybook.Position
-	tags  map[string][]daybook.Position
-	last  daybook.Position
+	types terms
+	tags  terms
 }
 
 func newPostings() postings {
-	return postings{types: map[string][]daybook.Position{}, tags: map[string][]daybook.Position{}}
+	return postings{types: terms{slots: newSlots()}, tags: terms{slots: newSlots()}}
 }
 
+// add takes in a record. It keeps no memory of the texts.
 func (p *postings) add(position daybook.Position, eventType string, tags []string) {
-	p.types[eventType] = append(p.types[eventType], position)
+	p.types.add(eventType, position)
 	for _, tag := range tags {
-		p.tags[tag] = append(p.tags[tag], position)
+		p.tags.add(tag, position)
 	}
-	p.last = position
+}
+
+// terms are the types, or the tags, each with its positions.
+type terms struct {
+	slots slots
+	all   pages[term]
+	texts texts
+	last  uint32 // the number, plus one, of the term that was added to last
+}
+
+type term struct {
+	text string
+	positions
+}
+
+// list returns the positions of a term; nil if it is unknown.
+func (t *terms) list(text string) *positions {
+	hash := maphash.String(hashSeed, text)
+	n, at, ok := t.slots.next(hash, t.slots.start(hash))
+	for ; ok; n, at, ok = t.slots.next(hash, at) {
+		if found := t.all.at(n); found.text == text {
+			return &found.positions
+		}
+	}
+	return nil
+}
+
+func (t *terms) add(text string, position daybook.Position) {
+	// The events of one append are often of one type.
+	if t.last > 0 {
+		if last := t.all.at(t.last - 1); last.text == text {
+			last.add(position)
+			return
+		}
+	}
+	hash := maphash.String(hashSeed, text)
+	n, at, ok := t.slots.next(hash, t.slots.start(hash))
+	for ; ok; n, at, ok = t.slots.next(hash, at) {
+		if t.all.at(n).text == text {
+			break
+		}
+	}
+	if !ok {
+		var made *term
+		n, made = t.all.add()
+		made.text = t.texts.keep(text)
+		t.slots.put(hash, n)
+	}
+	t.last = n + 1
+	t.all.at(n).add(position)
+}
+
+// positions is a rising list. It grows by pieces, so that a long one is never
+// moved. A copy of it is the list as it was when it was copied, and may be
+// read without a lock.
+type positions struct {
+	full [][]daybook.Position // pieces of positionsPiece
+	tail []daybook.Position
+}
+
+const positionsPiece = 1024
+
+func (l *positions) add(position daybook.Position) {
+	if len(l.tail) == positionsPiece {
+		l.full = append(l.full, l.tail)
+		l.tail = make([]daybook.Position, 0, positionsPiece)
+	}
+	l.tail = append(l.tail, position)
+}
+
+func (l *positions) len() int { return len(l.full)*positionsPiece + len(l.tail) }
+
+func (l *positions) at(i int) daybook.Position {
+	if i/positionsPiece < len(l.full) {
+		return l.full[i/positionsPiece][i%positionsPiece]
+	}
+	return l.tail[i%positionsPiece]
+}
+
+// last returns the highest position; 0 if there is none.
+func (l *positions) last() daybook.Position {
+	if n := len(l.tail); n > 0 {
+		return l.tail[n-1]
+	}
+	return 0
+}
+
+// search returns how many positions lie below one.
+func (l *positions) search(position daybook.Position) int {
+	piece := sort.Search(len(l.full), func(i int) bool { return l.full[i][positionsPiece-1] >= position })
+	in := l.tail
+	if piece < len(l.full) {
+		in = l.full[piece]
+	}
+	return piece*positionsPiece + sort.Search(len(in), func(i int) bool { return in[i] >= position })
+}
+
+func (l *positions) holds(position daybook.Position) bool {
+	i := l.search(position)
+	return i < l.len() && l.at(i) == position
 }
 
 // lastMatch returns the highest position above after that query selects; 0 if
-// there is none.
-func (p *postings) lastMatch(query daybook.Query, after daybook.Position) daybook.Position {
+// there is none. End is the position of the last record.
+func (p *postings) lastMatch(query daybook.Query, after, end daybook.Position) daybook.Position {
 	if len(query.Items) == 0 {
-		return above(p.last, after)
+		return above(end, after)
 	}
 	var found daybook.Position
-	for _, item := range query.Items {
-		found = max(found, p.lastOf(item, max(after, found)))
+	for i := range query.Items {
+		found = max(found, p.lastOf(&query.Items[i], max(after, found), end))
 	}
 	return found
 }
 
 // lastOf is lastMatch for one item.
-func (p *postings) lastOf(item daybook.QueryItem, after daybook.Position) daybook.Position {
-	var types [][]daybook.Position
-	for _, eventType := range item.Types {
-		types = append(types, p.types[eventType])
-	}
+func (p *postings) lastOf(item *daybook.QueryItem, after, end daybook.Position) daybook.Position {
 	if len(item.Tags) == 0 {
-		if len(item.Types) == 0 {
-			return above(p.last, after)
-		}
-		var found daybook.Position
-		for _, list := range types {
-			if len(list) > 0 {
-				found = max(found, list[len(list)-1])
-			}
-		}
-		return above(found, after)
+		return p.lastOfTypes(item.Types, after, end)
 	}
-	tags := make([][]daybook.Position, len(item.Tags))
-	for i, tag := range item.Tags {
-		tags[i] = p.tags[tag]
+	// A record must stand in all of these.
+	var room [8]*positions
+	all := room[:0]
+	for _, tag := range item.Tags {
+		all = append(all, p.tags.list(tag))
 	}
-	slices.SortFunc(tags, func(a, b []daybook.Position) int { return len(a) - len(b) })
-	for _, position := range slices.Backward(tags[0]) {
+	if len(item.Types) == 1 {
+		all = append(all, p.types.list(item.Types[0]))
+	}
+	shortest := 0
+	for i, list := range all {
+		if list == nil || list.last() <= after {
+			return 0
+		}
+		if list.len() < all[shortest].len() {
+			shortest = i
+		}
+	}
+	for i := all[shortest].len() - 1; i >= 0; i-- {
+		position := all[shortest].at(i)
 		if position <= after {
 			break
 		}
-		if inAll(tags[1:], position) && (len(item.Types) == 0 || inAny(types, position)) {
+		if inAll(all, shortest, position) && (len(item.Types) < 2 || p.isAny(item.Types, position)) {
 			return position
 		}
 	}
 	return 0
 }
 
-func inAll(lists [][]daybook.Position, position daybook.Position) bool {
-	return !slices.ContainsFunc(lists, func(list []daybook.Position) bool { return !holds(list, position) })
+func (p *postings) lastOfTypes(types []string, after, end daybook.Position) daybook.Position {
+	if len(types) == 0 {
+		return above(end, after)
+	}
+	var found daybook.Position
+	for _, eventType := range types {
+		if list := p.types.list(eventType); list != nil {
+			found = max(found, list.last())
+		}
+	}
+	return above(found, after)
 }
 
-func inAny(lists [][]daybook.Position, position daybook.Position) bool {
-	return slices.ContainsFunc(lists, func(list []daybook.Position) bool { return holds(list, position) })
+// inAll reports whether all lists, besides one that need not be asked, hold
+// the position.
+func inAll(all []*positions, besides int, position daybook.Position) bool {
+	for i, list := range all {
+		if i != besides && !list.holds(position) {
+			return false
+		}
+	}
+	return true
 }
 
-func holds(list []daybook.Position, position daybook.Position) bool {
-	_, found := slices.BinarySearch(list, position)
-	return found
+// isAny reports whether the record at the position is of any of the types.
+func (p *postings) isAny(types []string, position daybook.Position) bool {
+	for _, eventType := range types {
+		if list := p.types.list(eventType); list != nil && list.holds(position) {
+			return true
+		}
+	}
+	return false
 }
 
 // above returns position if it lies above after, else 0.

@@ -24,7 +24,7 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 			r.fail(err)
 			return
 		}
-		e, _, err := d.log.stream(daybook.StreamID{})
+		e, _, err := d.log.stream(daybook.StreamID{}, 0)
 		if err != nil {
 			r.fail(err)
 			return

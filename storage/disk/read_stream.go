@@ -26,7 +26,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			r.fail(err)
 			return
 		}
-		e, s, err := d.log.stream(id)
+		e, s, err := d.log.stream(id, read.From)
 		if err != nil {
 			r.fail(err)
 			return
@@ -44,18 +44,27 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 	}
 }
 
-// stream returns the extent of the log and what the index knows of a stream.
-func (l *log) stream(id daybook.StreamID) (extent, stream, error) {
+// shownStream is a stream as a reader finds it.
+type shownStream struct {
+	head   daybook.Head
+	frames []streamFrame // in order
+}
+
+// stream returns the extent of the log and what the index knows of a stream,
+// from the frame on that holds a version.
+func (l *log) stream(id daybook.StreamID, from daybook.Version) (extent, shownStream, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
-		return extent{}, stream{}, daybook.ErrClosed
+		return extent{}, shownStream{}, daybook.ErrClosed
 	}
-	var s stream
-	if known := l.index.streams[id]; known != nil {
-		s = *known
+	e, x := l.extentLocked(), &l.index
+	n, ok := x.streams.find(id)
+	if !ok {
+		return e, shownStream{}, nil
 	}
-	return l.extentLocked(), s, nil
+	end := placeOf(len(e.segments)-1, e.end)
+	return e, shownStream{head: x.shownEnd(n), frames: x.streams.framesOf(x.streams.all.at(n), from, end)}, nil
 }
 
 // streamReader yields the records of one stream.

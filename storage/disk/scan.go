@@ -89,6 +89,12 @@ func (s *scan) segment(target *segment, f *foundSegment, found *survey, last boo
 		// not synced, and not have said so yet. Its next mark tells.
 		return nil, nil
 	}
+	if last && !bounded && !fault.sound && !found.acknowledges(f, whole) {
+		// Room that was made for what did not come.
+		if blank, err := r.blankFrom(whole); err != nil || blank {
+			return nil, err
+		}
+	}
 	if last && !bounded {
 		torn, err := isTorn(r, whole, fault, f, found)
 		if err != nil {

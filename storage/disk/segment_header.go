@@ -58,11 +58,13 @@ func (h *segmentHeader) encode() []byte {
 // checksum of its header.
 func seedOf(header []byte) uint32 { return binary.LittleEndian.Uint32(header[12:]) }
 
+var zeroChecksum = make([]byte, 4)
+
 // headerChecksum is the CRC32C of a file's header, its own field at 12 taken
 // as zero.
 func headerChecksum(b []byte) uint32 {
 	sum := crc32.Checksum(b[:12], castagnoli)
-	sum = crc32.Update(sum, castagnoli, make([]byte, 4))
+	sum = crc32.Update(sum, castagnoli, zeroChecksum)
 	return crc32.Update(sum, castagnoli, b[16:])
 }
 

@@ -102,7 +102,7 @@ func (s *itemPositions) search(from daybook.Position, backwards bool) daybook.Po
 // positionCursor goes through a rising list of positions, in the order of a
 // read.
 type positionCursor struct {
-	list      []daybook.Position
+	list      positions
 	at        int // what comes next in list
 	backwards bool
 }
@@ -110,18 +110,21 @@ type positionCursor struct {
 // tagged returns a cursor over the positions of the records with a tag, as they
 // are now.
 func (p *postings) tagged(tag string, backwards bool) positionCursor {
-	return newPositionCursor(p.tags[tag], backwards)
+	return newPositionCursor(p.tags.list(tag), backwards)
 }
 
 // typed is tagged for the records of a type.
 func (p *postings) typed(eventType string, backwards bool) positionCursor {
-	return newPositionCursor(p.types[eventType], backwards)
+	return newPositionCursor(p.types.list(eventType), backwards)
 }
 
-func newPositionCursor(list []daybook.Position, backwards bool) positionCursor {
-	c := positionCursor{list: list, backwards: backwards}
+func newPositionCursor(list *positions, backwards bool) positionCursor {
+	c := positionCursor{backwards: backwards}
+	if list != nil {
+		c.list = *list
+	}
 	if backwards {
-		c.at = len(list) - 1
+		c.at = c.list.len() - 1
 	}
 	return c
 }
@@ -131,24 +134,24 @@ func newPositionCursor(list []daybook.Position, backwards bool) positionCursor {
 func (c *positionCursor) seek(from daybook.Position) daybook.Position {
 	if c.backwards {
 		low, high := c.at, c.at+1 // list[high] and all above lie above from
-		for step := 1; low >= 0 && c.list[low] > from; step *= 2 {
+		for step := 1; low >= 0 && c.list.at(low) > from; step *= 2 {
 			low, high = low-step, low
 		}
 		low = max(low, -1)
-		c.at = low + sort.Search(high-low-1, func(i int) bool { return c.list[low+1+i] > from })
+		c.at = low + sort.Search(high-low-1, func(i int) bool { return c.list.at(low+1+i) > from })
 		if c.at < 0 {
 			return 0
 		}
-		return c.list[c.at]
+		return c.list.at(c.at)
 	}
 	low, high := c.at-1, c.at // list[low] and all below lie below from
-	for step := 1; high < len(c.list) && c.list[high] < from; step *= 2 {
+	for step := 1; high < c.list.len() && c.list.at(high) < from; step *= 2 {
 		low, high = high, high+step
 	}
-	high = min(high, len(c.list))
-	c.at = low + 1 + sort.Search(high-low-1, func(i int) bool { return c.list[low+1+i] >= from })
-	if c.at == len(c.list) {
+	high = min(high, c.list.len())
+	c.at = low + 1 + sort.Search(high-low-1, func(i int) bool { return c.list.at(low+1+i) >= from })
+	if c.at == c.list.len() {
 		return 0
 	}
-	return c.list[c.at]
+	return c.list.at(c.at)
 }

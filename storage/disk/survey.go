@@ -99,7 +99,7 @@ func (s *survey) list(fsys FS, dir string) error {
 // isOurs reports whether a store has a file of that name.
 func isOurs(name string) bool {
 	_, isSegment := segmentFirst(name)
-	return isSegment || name == identityName || name == endName || name == lockName
+	return isSegment || name == identityName || name == endName || name == lockName || name == spareName
 }
 
 // bounded reports whether the mark bounds what may be seen.

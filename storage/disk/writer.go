@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -23,11 +22,14 @@ type writer struct {
 	now          func() time.Time
 	store        daybook.ID
 	segmentBytes int64
+	room         *room
 
 	// Owned by whoever leads; at Close, by Close.
 	file File // of the segment that was written last
 	mark File // END
 	lock File // LOCK
+	// markBuf is what mark is written from.
+	markBuf [endSize]byte
 
 	mu      sync.Mutex // guards all below
 	idle    *sync.Cond // nobody leads
@@ -37,13 +39,16 @@ type writer struct {
 	queue   []*round // the oldest is being written; the newest may take more
 	queued  int64    // bytes in queue
 	spare   []byte   // memory for the next round
-	visible daybook.Position
 	// The end of what is decided.
 	segment *segment
 	next    int64 // offset in segment
-	last    daybook.Position
-	ordinal daybook.Ordinal
-	latest  time.Time
+	marked  int64 // offset of its last mark; 0: it has none
+	roomy   int64 // how much room was made for it; 0: its file grows
+	// appended is how much this process has put into the log.
+	appended int64
+	last     daybook.Position
+	ordinal  daybook.Ordinal
+	latest   time.Time
 	// The end of what is on the disk.
 	syncedSegment *segment
 	synced        int64 // in syncedSegment
@@ -93,8 +98,8 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		w.mu.Unlock()
 		return daybook.Receipt{}, err
 	}
-	if pending, at, known := w.known(a.ID); known {
-		return w.repeat(ctx, a, level, pending, at)
+	if at, known := w.log.index.appends.find(a.ID); known {
+		return w.repeat(ctx, a, level, at)
 	}
 	if refusal, pending := w.check(a); refusal != nil {
 		if err := w.unlockAfter(ctx, pending, daybook.DurabilityMemory); err != nil {
@@ -102,66 +107,58 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		}
 		return daybook.Receipt{}, refusal
 	}
-	w.assign(a, d)
-	receipt := w.accept(d, level)
-	receipt.Durability, err = w.unlockAndWait(ctx)
+	w.assign(d)
+	w.accept(d, level)
+	level, err = w.unlockAndWait(ctx)
 	if err != nil {
 		return daybook.Receipt{}, err
 	}
-	return receipt, nil
+	return d.receipt(level), nil
 }
 
-// repeat answers an append that is known already. It unlocks.
-func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Durability, pending *pendingAppend, at place) (daybook.Receipt, error) {
-	var receipt daybook.Receipt
-	var err error
-	if pending != nil {
-		receipt, level = pending.receipt, max(level, pending.level)
-		receipt.Changesets = slices.Clone(receipt.Changesets)
-		err = w.unlockAfter(ctx, true, level)
-	} else {
-		reached := w.reached(at)
-		err = w.unlockAfter(ctx, level > reached, level)
-		level = max(level, reached)
-		if err == nil {
-			receipt, err = w.log.receipt(at)
-		}
+// repeat answers an append that is known already, and whose first frame stands
+// at a place. It unlocks.
+func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Durability, at place) (daybook.Receipt, error) {
+	shown := w.log.segments[len(w.log.segments)-1]
+	pending := at >= placeOf(shown.number, shown.end)
+	if err := w.unlockAfter(ctx, pending || level > w.reached(at), level); err != nil {
+		return daybook.Receipt{}, err
 	}
+	receipt, err := w.log.receipt(at)
 	switch {
 	case err != nil:
 		return daybook.Receipt{}, err
 	case !receipt.Fits(a):
 		return daybook.Receipt{}, &daybook.ReusedIDError{ID: a.ID}
 	}
-	receipt.Repeated, receipt.Durability = true, level
+	w.mu.Lock()
+	receipt.Repeated, receipt.Durability = true, w.reached(at)
+	w.mu.Unlock()
 	return receipt, nil
 }
 
-// reached returns how durable a visible frame is by now.
+// reached returns how durable a frame is by now.
 func (w *writer) reached(at place) daybook.Durability {
-	w.log.mu.RLock()
-	written := w.log.segments[at.segment()].written.Load()
-	w.log.mu.RUnlock()
 	switch {
 	case at < placeOf(w.syncedSegment.number, w.synced):
 		return daybook.DurabilityDisk
-	case at.offset() < written:
+	case at.segment() < len(w.log.segments) && at.offset() < w.log.segments[at.segment()].written.Load():
 		return daybook.DurabilityOS
 	default:
 		return daybook.DurabilityMemory
 	}
 }
 
-// assign gives the changesets of a what follows from the end of the log.
-func (w *writer) assign(a *daybook.Append, d *draft) {
+// assign gives the changesets of an append what follows from the end of the
+// log. No stream stands in it twice.
+func (w *writer) assign(d *draft) {
 	recorded := w.latest
 	if now := daybook.Microseconds(w.now()); now.After(recorded) {
 		recorded = now
 	}
 	ordinal, position := w.ordinal, w.last
-	for i := range d.frames {
-		s := d.frames[i].summary
-		head := w.head(a.Changesets[i].Stream)
+	for _, s := range d.summaries {
+		head := w.head(s.stream)
 		ordinal++
 		s.number, s.ordinal, s.first, s.recorded = head.Changeset+1, ordinal, head.Version+1, recorded
 		for j := range s.selectors {
@@ -171,35 +168,31 @@ func (w *writer) assign(a *daybook.Append, d *draft) {
 	}
 }
 
-// accept puts a draft, whose summaries are complete, into the newest round,
-// and returns the receipt of the first append in it.
-func (w *writer) accept(d *draft, level daybook.Durability) daybook.Receipt {
+// accept puts a draft, whose summaries are complete, into the newest round.
+func (w *writer) accept(d *draft, level daybook.Durability) {
 	r := w.roundFor(int64(len(d.buf)))
-	stored := accepted{level: level, addition: addition{segment: r.segment}}
 	base := len(r.buf)
 	r.buf = append(r.buf, d.buf...)
 	for i := range d.frames {
-		h, s := &d.frames[i].header, d.frames[i].summary
+		h, s := &d.frames[i].header, &d.frames[i].summary
 		at := base + d.frames[i].at
 		offset := r.offset + int64(at)
 		h.durable, h.position, h.ordinal, h.number = r.durable, s.firstPosition(), s.ordinal, s.number
 		h.first, h.recorded = s.first, s.recorded.UnixMicro()
 		h.put(r.buf[at:], r.segment.seed, offset)
 		s.place = placeOf(r.segment.number, offset)
-		r.note(s, s.head(w.head(s.stream)))
-		stored.summaries = append(stored.summaries, s)
+		if offset-w.marked >= markEvery || w.marked == 0 {
+			r.marks = append(r.marks, mark{s.firstPosition(), offset})
+			w.marked = offset
+		}
 		w.last, w.ordinal, w.latest = s.lastPosition(), s.ordinal, s.recorded
-	}
-	for one := range byAppend(stored.summaries) {
-		r.settle(one, level)
 	}
 	w.next += int64(len(d.buf))
 	w.queued += int64(len(d.buf))
-	stored.end = w.next
-	r.accepted = append(r.accepted, stored)
-	r.level = max(r.level, level)
-	w.advance()
-	receipt := r.ids[d.frames[0].header.appendID].receipt
-	receipt.Changesets = slices.Clone(receipt.Changesets)
-	return receipt
+	w.appended += int64(len(d.buf))
+	w.log.mu.Lock()
+	w.log.index.add(d.summaries)
+	r.note(level, w.log.index.tally)
+	w.showLocked()
+	w.log.mu.Unlock()
 }

@@ -1,0 +1,170 @@
+package disk
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// spareName, with durable.Unfinished behind it, is the file that becomes the
+// next segment.
+const spareName = "SPARE"
+
+const (
+	// roomAfter is how much a process writes before it makes room ahead. Less
+	// is not worth it.
+	roomAfter = 256 << 10
+	// firstRoom is how much the first room has; each further one has twice as
+	// much as the one before, up to that of a segment.
+	firstRoom = 8 << 20
+	// roomPiece is how much is written and synced at once. A quarter of it
+	// takes as long to sync, and four times as many disturb more; four times
+	// as much holds up the log for long.
+	roomPiece = 1 << 20
+	// roomPace is how many bytes of the first room are written for each byte
+	// of the log.
+	roomPace = 16
+)
+
+// room makes the file of the next segment ready while the present one is
+// written: full of zeros and on the disk. A write into such space changes
+// nothing but the data, so that its sync is about half as long. It is done in
+// small pieces, as the log grows, so that they are hardly felt.
+type room struct {
+	fs     FS
+	name   string
+	logger *slog.Logger
+
+	mu      sync.Mutex // guards all below
+	moved   *sync.Cond // allowed, closed or running has changed
+	size    int64      // of the file that is being made, or is ready
+	allowed int64      // so much of it may be written by now
+	running bool       // a goroutine makes the file
+	ready   bool       // the file is there
+	taken   bool       // it is about to be renamed
+	made    bool       // there may be something to remove
+	closed  bool       // nothing more is made
+}
+
+func newRoom(fsys FS, name string, logger *slog.Logger) *room {
+	r := &room{fs: fsys, name: name + durable.Unfinished, logger: logger}
+	r.moved = sync.NewCond(&r.mu)
+	return r
+}
+
+// allow lets room of a size be made, up to so many bytes of it.
+func (r *room) allow(size, bytes int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.ready || r.taken {
+		return
+	}
+	if !r.running {
+		r.running, r.made, r.size, r.allowed = true, true, size, 0
+		go r.make()
+	}
+	if bytes >= r.allowed+roomPiece || bytes >= r.size {
+		r.allowed = bytes
+		r.moved.Broadcast()
+	}
+}
+
+// isReady reports whether take would return room.
+func (r *room) isReady() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ready
+}
+
+// take returns the size of the room if it is ready. No other is made before
+// it is renamed.
+func (r *room) take() (size int64, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.ready {
+		return 0, false
+	}
+	r.ready, r.taken = false, true
+	return r.size, true
+}
+
+// rename makes the room that was taken the named file, and that durable.
+func (r *room) rename(dir, name string) error {
+	if err := r.fs.Rename(r.name, name); err != nil {
+		return err
+	}
+	if err := r.fs.SyncDir(dir); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.taken = false
+	r.mu.Unlock()
+	return nil
+}
+
+// make writes the file. Without room the log just grows, so a failure ends
+// nothing else.
+func (r *room) make() {
+	err := r.fill()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running, r.ready = false, err == nil && !r.closed
+	if err != nil && !r.closed {
+		r.closed = true
+		r.logger.Warn("no room can be made ahead of the log: it is written into files that grow, which is slower",
+			"file", r.name, "error", err)
+	}
+	r.moved.Broadcast()
+}
+
+func (r *room) fill() (err error) {
+	file, err := r.fs.Create(r.name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	zeros := make([]byte, roomPiece)
+	for written := int64(0); written < r.size; {
+		r.mu.Lock()
+		for !r.closed && r.allowed < min(written+roomPiece, r.size) {
+			r.moved.Wait()
+		}
+		closed := r.closed
+		r.mu.Unlock()
+		if closed {
+			return nil
+		}
+		piece := zeros[:min(roomPiece, r.size-written)]
+		if err := writeAll(file, piece, written); err != nil {
+			return err
+		}
+		if err := file.Sync(); err != nil {
+			return err
+		}
+		written += int64(len(piece))
+	}
+	return nil
+}
+
+// close ends the making of room and removes what was not used.
+func (r *room) close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.moved.Broadcast()
+	for r.running {
+		r.moved.Wait()
+	}
+	r.ready = false
+	made := r.made
+	r.mu.Unlock()
+	if !made {
+		return nil
+	}
+	if err := r.fs.Remove(r.name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
