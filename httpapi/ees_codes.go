@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
 )
 
 // The codes of the Elastic Event Store, and two in its style for what makes it
@@ -85,15 +86,15 @@ func expected(text, code, kind string) (int64, error) {
 	}
 	n, ok := integer(text)
 	if !ok || n < 0 {
-		return 0, refuse(code, `the expected last %s id("%s") is not valid: expected a positive integer`, kind, text)
+		return 0, refuse(code, `the expected last %s id("%s") is not valid: expected a positive integer`, kind, wire.Shorten(text))
 	}
 	return n, nil
 }
 
-// digits returns a number that is not negative as people write it, however
-// long it is.
+// digits returns a number that is not negative as people write it, also where
+// it is larger than any that is known.
 func digits(text string) string {
-	return cmp.Or(strings.TrimLeft(text, "+-0"), "0")
+	return wire.Shorten(cmp.Or(strings.TrimLeft(text, "+-0"), "0"))
 }
 
 // numberRange is a range of changesets or events, both ends inside.
@@ -110,7 +111,7 @@ func (x *exchange) numberRange(code string) (numberRange, error) {
 		}
 		n, ok := integer(text)
 		if !ok {
-			return numberRange{}, refuse(code, `the parameter %s must be an integer, it is "%s"`, name, text)
+			return numberRange{}, refuse(code, `the parameter %s must be an integer, it is "%s"`, name, wire.Shorten(text))
 		}
 		bounds[i] = n
 	}

@@ -157,11 +157,11 @@ func (h *Handler) streamEvents(x *exchange) error {
 func (h *Handler) allChangesets(x *exchange) error {
 	checkpoint, ok := integer(cmp.Or(x.query.Get("checkpoint"), "0"))
 	if !ok || checkpoint < 0 {
-		return refuse(codeCheckpoint, `the checkpoint "%s" is not valid: it must be a whole number, 0 or more`, x.query.Get("checkpoint"))
+		return refuse(codeCheckpoint, `the checkpoint "%s" is not valid: it must be a whole number, 0 or more`, wire.Shorten(x.query.Get("checkpoint")))
 	}
 	limit, ok := integer(cmp.Or(x.query.Get("limit"), "10"))
 	if !ok || limit < 1 {
-		return refuse(codeLimit, `the limit "%s" is not valid: it must be a whole number, 1 or more`, x.query.Get("limit"))
+		return refuse(codeLimit, `the limit "%s" is not valid: it must be a whole number, 1 or more`, wire.Shorten(x.query.Get("limit")))
 	}
 	after, err := h.placeOf(x.context(), checkpoint)
 	if err != nil {

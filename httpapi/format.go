@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"slices"
@@ -28,7 +27,7 @@ func (x *exchange) format(offered ...string) (string, error) {
 	if word := x.query.Get("format"); word != "" {
 		format, known := formatNames[word]
 		if !known || !slices.Contains(offered, format) {
-			return "", &daybook.InvalidError{Field: "format", Value: fmt.Sprintf("%q", word), Reason: "must be one of " + words(offered)}
+			return "", &daybook.InvalidError{Field: "format", Value: quoted(word), Reason: "must be one of " + words(offered)}
 		}
 		return format, nil
 	}

@@ -79,7 +79,7 @@ func (h *Handler) liveStream(x *exchange, read daybook.StreamRead) error {
 func (x *exchange) refuseEnds(names ...string) error {
 	for _, name := range names {
 		if value := x.query.Get(name); value != "" {
-			return &daybook.InvalidError{Field: name, Value: fmt.Sprintf("%q", value), Reason: "a live stream runs forwards and does not end; ask for NDJSON"}
+			return &daybook.InvalidError{Field: name, Value: quoted(value), Reason: "a live stream runs forwards and does not end; ask for NDJSON"}
 		}
 	}
 	return nil
@@ -95,7 +95,7 @@ func (x *exchange) resumeAt(place int64) (int64, error) {
 	}
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || id < 0 {
-		return 0, &daybook.InvalidError{Field: "Last-Event-ID", Value: fmt.Sprintf("%q", text), Reason: "must be a whole number, 0 or more"}
+		return 0, &daybook.InvalidError{Field: "Last-Event-ID", Value: quoted(text), Reason: "must be a whole number, 0 or more"}
 	}
 	return id, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
 )
 
 // route is what answers one method of one path.
@@ -70,7 +71,7 @@ func (x *exchange) find() (*route, error) {
 	}
 	if allowed == nil {
 		x.ees = true
-		return nil, &problem{status: http.StatusNotFound, message: "no such endpoint: " + x.request.URL.Path}
+		return nil, &problem{status: http.StatusNotFound, message: "no such endpoint: " + wire.Shorten(x.request.URL.Path)}
 	}
 	x.writer.Header().Set("Allow", strings.Join(allowed, ", "))
 	message := fmt.Sprintf("%s is not a method of this path; it has %s", x.request.Method, strings.Join(allowed, ", "))
@@ -96,7 +97,7 @@ func (x *exchange) takeStream(r *route, segments []string) error {
 	}
 	name, err := url.PathUnescape(segments[1])
 	if err != nil {
-		return &daybook.InvalidError{Field: "stream_id", Value: fmt.Sprintf("%q", segments[1]), Reason: "must be percent-encoded: " + err.Error()}
+		return &daybook.InvalidError{Field: "stream_id", Value: quoted(segments[1]), Reason: "must be percent-encoded: " + err.Error()}
 	}
 	if name == "" {
 		return &problem{status: http.StatusBadRequest, code: codeMissingStream, message: "stream_id is missing: the path must name a stream"}
@@ -116,19 +117,22 @@ func (x *exchange) parseQuery(r *route) error {
 		return nil
 	}
 	if err != nil {
-		return &daybook.InvalidError{Field: "query", Value: fmt.Sprintf("%q", x.request.URL.RawQuery), Reason: "must be percent-encoded parameters: " + err.Error()}
+		return &daybook.InvalidError{Field: "query", Value: quoted(x.request.URL.RawQuery), Reason: "must be percent-encoded parameters: " + err.Error()}
 	}
 	for name, given := range values {
 		switch {
 		case slices.Contains(r.params, name+"+"):
 		case strings.HasSuffix(name, "+") || !slices.Contains(r.params, name):
-			return &daybook.InvalidError{Field: name, Value: fmt.Sprintf("%q", given[0]), Reason: "is not a parameter of this path" + paramList(r.params)}
+			return &daybook.InvalidError{Field: wire.Shorten(name), Value: quoted(given[0]), Reason: "is not a parameter of this path" + paramList(r.params)}
 		case len(given) > 1:
-			return &daybook.InvalidError{Field: name, Value: fmt.Sprintf("%q", given), Reason: "may be given once only"}
+			return &daybook.InvalidError{Field: name, Value: quoted(strings.Join(given, " ")), Reason: "may be given once only"}
 		}
 	}
 	return nil
 }
+
+// quoted returns what a client sent for an error about it.
+func quoted(text string) string { return fmt.Sprintf("%q", wire.Shorten(text)) }
 
 func paramList(params []string) string {
 	if len(params) == 0 {

@@ -266,3 +266,22 @@ func TestRequestsAreNamedApart(t *testing.T) {
 		t.Errorf("two requests are named %q and %q", one, two)
 	}
 }
+
+func TestAnErrorDoesNotRepeatMuchOfWhatWasSent(t *testing.T) {
+	s := serve(t, nil)
+	long := strings.Repeat("7", 100_000)
+	for _, path := range []string{
+		"/" + long, "/records?" + long + "=1", "/records?after=" + long, "/records?after=" + long + "&after=1", "/records?after=%zz" + long, "/records?format=" + long,
+		"/records?query=" + long, "/streams/a/events?from=" + long + ".", "/changesets?limit=-" + long, "/changesets?checkpoint=-" + long, "/records?format=sse&limit=" + long,
+		"/records?" + strings.Repeat("type=a&", 20_000), "/position?wait=" + long,
+	} {
+		if r := s.get(path); r.status < 400 || len(r.body) > 2000 {
+			t.Errorf("%.40s is answered %d with %d bytes", path, r.status, len(r.body))
+		}
+	}
+	for _, query := range []string{"expected_last_event=" + long, "expected_last_changeset=-" + long, "expected_last_changeset=" + long + "x"} {
+		if r := s.post("/streams/a?"+query, `{"events":[1]}`); r.status != 400 || len(r.body) > 2000 {
+			t.Errorf("%.40s is answered %d with %d bytes", query, r.status, len(r.body))
+		}
+	}
+}

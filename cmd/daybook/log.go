@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -27,8 +26,9 @@ Filters: of several --type any one must fit, of several --tag all; of several
 before the first "-" of its name: "account" of "account-123".
 
 With --follow the command does not end: it waits for more records, until it is
-interrupted. Positions rise but may have gaps; to go on later, give the last
-position as --after.`,
+interrupted. A server that goes away meanwhile is waited for, half a minute or
+so. Positions rise but may have gaps; to go on later, give the last position as
+--after.`,
 		Example: `  daybook log
   daybook log --after 1000 --limit 100
   daybook log --stream-type account --type deposited --type withdrawn
@@ -80,28 +80,4 @@ func (p *program) log(ctx context.Context, read daybook.LogRead) error {
 		}
 		return out.flush()
 	})
-}
-
-// follow is log that does not end. What was read is shown when nothing more
-// waits, not record by record.
-func (p *program) follow(ctx context.Context, read daybook.LogRead) error {
-	out := p.recordWriter(logColumns)
-	shown := func(context.Context, daybook.ReadEnd) { _ = out.flush() } // told by the next write, and at the end
-	store, err := p.open(reading, &daybook.Options{Hooks: daybook.Hooks{ReadEnd: shown}})
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	for record, err := range store.Follow(ctx, read) {
-		if err != nil {
-			if errors.Is(err, context.Canceled) {
-				break // interrupted: that is how following ends
-			}
-			return err
-		}
-		if err := out.write(&record); err != nil {
-			return err
-		}
-	}
-	return out.flush()
 }

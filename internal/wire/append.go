@@ -81,7 +81,7 @@ func (e *Expect) UnmarshalJSON(raw []byte) error {
 }
 
 func expectError(raw []byte) error {
-	return invalid("expect", shorten(string(raw)), `must be "any", "none", "exists", {"version": n} or {"changeset": n}`)
+	return invalid("expect", Shorten(string(raw)), `must be "any", "none", "exists", {"version": n} or {"changeset": n}`)
 }
 
 // DecodeAppend reads the JSON of an append. What it returns may share the
@@ -164,7 +164,7 @@ func ParseDurability(word string) (daybook.Durability, error) {
 			return d, nil
 		}
 	}
-	return 0, invalid("durability", shorten(word), "must be default, memory, os, disk, replicated or cloud")
+	return 0, invalid("durability", Shorten(word), "must be default, memory, os, disk, replicated or cloud")
 }
 
 // AppendAppend appends the JSON of an append, as it is sent to a server.

@@ -66,13 +66,13 @@ func faultOf(path string, value json.RawMessage, kind reflect.Type, reason strin
 	var wrongKind *json.UnmarshalTypeError
 	switch {
 	case reason != "":
-		return invalid(named(path), shorten(string(value)), reason)
+		return invalid(named(path), Shorten(string(value)), reason)
 	case errors.As(err, &told):
 		return invalid(named(path), told.Value, told.Reason)
 	case errors.As(err, &wrongKind):
 		return invalid(named(path), "a JSON "+wrongKind.Value, "must be "+kindName(wrongKind.Type))
 	}
-	return invalid(named(path), shorten(string(value)), strings.TrimPrefix(err.Error(), "json: "))
+	return invalid(named(path), Shorten(string(value)), strings.TrimPrefix(err.Error(), "json: "))
 }
 
 func faultInArray(path string, value json.RawMessage, kind reflect.Type) error {
@@ -105,7 +105,7 @@ func faultInObject(path string, value json.RawMessage, kind reflect.Type) error 
 		}
 		member, known := memberOf(kind, name)
 		if !known {
-			return invalid(shorten(within), shorten(string(members[name])), "is an unknown field")
+			return invalid(Shorten(within), Shorten(string(members[name])), "is an unknown field")
 		}
 		if err := faultIn(within, members[name], member); err != nil {
 			return err

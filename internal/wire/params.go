@@ -142,7 +142,7 @@ type parser struct {
 
 func (p *parser) fail(name, value, reason string) {
 	if p.err == nil {
-		p.err = invalid(name, shorten(strconv.Quote(value)), reason)
+		p.err = invalid(name, Shorten(strconv.Quote(value)), reason)
 	}
 }
 

@@ -148,7 +148,7 @@ func content(field string, value json.RawMessage, text *Text, encoded *string) (
 	case encoded != nil:
 		data, err := base64.StdEncoding.DecodeString(*encoded)
 		if err != nil {
-			return nil, invalid(field+"_base64", shorten(*encoded), "must be base64: "+err.Error())
+			return nil, invalid(field+"_base64", Shorten(*encoded), "must be base64: "+err.Error())
 		}
 		return data, nil
 	case text != nil:
@@ -248,7 +248,7 @@ func (t *Text) UnmarshalJSON(raw []byte) error {
 		return err
 	}
 	if strings.ContainsRune(text, utf8.RuneError) && halfSurrogate(raw) {
-		return &daybook.InvalidError{Field: "text", Value: shorten(string(raw)), Reason: "must not hold half of a surrogate pair"}
+		return &daybook.InvalidError{Field: "text", Value: Shorten(string(raw)), Reason: "must not hold half of a surrogate pair"}
 	}
 	*t = Text(text)
 	return nil
@@ -299,7 +299,7 @@ func Decode(data []byte, into any) error {
 		return fault(data, reflect.TypeOf(into).Elem(), err)
 	}
 	if rest := bytes.TrimSpace(data[decoder.InputOffset():]); len(rest) > 0 {
-		return invalid("body", shorten(string(rest)), "nothing may follow the JSON document")
+		return invalid("body", Shorten(string(rest)), "nothing may follow the JSON document")
 	}
 	return nil
 }
@@ -319,8 +319,8 @@ func invalid(field, value, reason string) error {
 	return &daybook.InvalidError{Field: field, Value: value, Reason: reason}
 }
 
-// shorten cuts a long value for an error.
-func shorten(text string) string {
+// Shorten cuts a long value for an error.
+func Shorten(text string) string {
 	const longest = 80
 	if len(text) <= longest {
 		return text

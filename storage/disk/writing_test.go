@@ -45,7 +45,6 @@ func TestNothingIsSeenBeforeItIsSynced(t *testing.T) {
 	repeated := daybook.Append{ID: id, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-0"), Events: events(1, 1), Claims: []daybook.Claim{{Kind: "k", Value: "v"}}}}}
 	first := beside(func() (daybook.Receipt, error) { return store.AppendAll(t.Context(), repeated) })
 	<-g.arrived
-
 	// These hang on what is being synced.
 	answers := map[string]<-chan result{
 		"conflict": beside(func() (daybook.Receipt, error) {
