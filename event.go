@@ -11,9 +11,10 @@ const ContentTypeJSON = "application/json"
 
 // Event is a fact proposed by a caller. Only Type is required.
 type Event struct {
-	// ID names the event within its stream: no two events of one changeset may
-	// have the same. A zero ID is replaced by a fresh one when the event is
-	// appended.
+	// ID names the event within its stream. No two events of one changeset may
+	// have the same; across changesets that is for who gives the ids to see
+	// to, since no storage looks. A zero ID is replaced by a fresh one when the
+	// event is appended.
 	ID ID
 	// Type says what happened: "deposited". Up to MaxTypeLen bytes.
 	Type string

@@ -41,7 +41,7 @@ const (
 	OrdinalGap      Kind = "ordinal-gap"      // an ordinal that does not follow the one before
 	ChangesetCut    Kind = "changeset-cut"    // records of a changeset that are missing or apart
 	ChangesetHeader Kind = "changeset-header" // records of a changeset that do not agree about it
-	DuplicateID     Kind = "duplicate-id"     // an event id twice in a stream
+	DuplicateID     Kind = "duplicate-id"     // an event id twice in a changeset
 	AppendIDReused  Kind = "append-id-reused" // an append id on two appends
 	ReferenceGone   Kind = "reference"        // a reference to what did not exist
 	ClaimTwice      Kind = "claim"            // a claim with two holders, or the wrong one

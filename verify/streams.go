@@ -68,34 +68,33 @@ func describe(h daybook.Head) string {
 }
 
 // alone reads a stream, compares it with its records in the log, and looks for
-// event ids that stand twice. done counts records for progress.
+// event ids that stand twice in a changeset. done counts records for progress.
 func (w *walk) alone(ctx context.Context, id daybook.StreamID, done *int64) error {
 	known := w.streams[id]
-	ids := newIDSet(w.options.MaxIDs)
-	for pass := 0; pass == 0 || ids.next(); pass++ {
-		var sum digest
-		before := daybook.Version(0)
-		for record, err := range w.store.ReadStream(ctx, id, daybook.StreamRead{To: known.head.Version}) {
-			if err != nil {
-				return err
-			}
-			if ids.add(record.ID) {
-				w.found(DuplicateID, id, record.Position, "event id %s stands twice in the stream", record.ID)
-			}
-			if pass > 0 {
-				continue
-			}
-			if record.Version <= before {
-				w.found(StreamDiffers, id, record.Position, "read alone, version %d comes after version %d", record.Version, before)
-			}
-			before = record.Version
-			sum.add(w.hasher.of(&record))
-			*done++
-			w.progress("streams", *done, w.total.count)
+	ids := map[daybook.ID]struct{}{} // of the changeset
+	var sum digest
+	before := daybook.Version(0)
+	for record, err := range w.store.ReadStream(ctx, id, daybook.StreamRead{To: known.head.Version}) {
+		if err != nil {
+			return err
 		}
-		if pass == 0 && sum != known.digest {
-			w.found(StreamDiffers, id, 0, "read alone, the stream has %s", differing(sum, known.digest))
+		if record.Version == record.Changeset.First {
+			clear(ids)
 		}
+		if _, twice := ids[record.ID]; twice {
+			w.found(DuplicateID, id, record.Position, "event id %s stands twice in its changeset", record.ID)
+		}
+		ids[record.ID] = struct{}{}
+		if record.Version <= before {
+			w.found(StreamDiffers, id, record.Position, "read alone, version %d comes after version %d", record.Version, before)
+		}
+		before = record.Version
+		sum.add(w.hasher.of(&record))
+		*done++
+		w.progress("streams", *done, w.total.count)
+	}
+	if sum != known.digest {
+		w.found(StreamDiffers, id, 0, "read alone, the stream has %s", differing(sum, known.digest))
 	}
 	return nil
 }

@@ -13,7 +13,7 @@
 //     streams held a claim at once.
 //  2. The log backwards holds the same records.
 //  3. Each stream, read alone, holds the same records, its head agrees, and no
-//     event id stands twice in it.
+//     event id stands twice in a changeset.
 //  4. The list of streams, the holders of the claims, the statistics and the
 //     end of the log agree with what was read.
 //
@@ -37,7 +37,7 @@ type Options struct {
 	// MaxFindings bounds how many findings the report keeps; all are counted.
 	// Default 1,000.
 	MaxFindings int
-	// MaxIDs bounds how many ids are held in memory at once; a log or stream
+	// MaxIDs bounds how many append ids are held in memory at once; a log
 	// with more is read again for the rest. Default 1,000,000, some 40 MB.
 	MaxIDs int
 }

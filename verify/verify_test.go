@@ -128,8 +128,8 @@ var brokenPromises = map[string]struct {
 			return r
 		}}, kindList{verify.ChangesetCut, verify.ChangesetHeader, verify.ChangesetGap, verify.OrdinalGap,
 			verify.AppendIDReused, verify.StatsDiffer, verify.HeadDiffers, verify.ListDiffers, verify.TimeOrder}},
-	"an event id that stands twice in a stream": {
-		tampered{log: func(r []daybook.Record) []daybook.Record { r[8].ID = r[0].ID; return r }}, kindList{verify.DuplicateID}},
+	"an event id that stands twice in a changeset": {
+		tampered{log: func(r []daybook.Record) []daybook.Record { r[1].ID = r[0].ID; return r }}, kindList{verify.DuplicateID}},
 	"an append id that names two appends": {
 		tampered{log: func(r []daybook.Record) []daybook.Record {
 			r[8].Changeset.AppendID = r[0].Changeset.AppendID
