@@ -155,7 +155,7 @@ const nearEnd = 4096
 // catchUp sends what the source has where the log reaches to end.
 func (l *live) catchUp(end daybook.Position) error {
 	parts := 0
-	for {
+	for l.ctx.Err() == nil {
 		create := l.filter == nil || int64(end)-l.place <= nearEnd
 		l.window = l.handler.shelf.move(l.source, l.window, l.place, create)
 		if l.window == nil {
@@ -172,10 +172,17 @@ func (l *live) catchUp(end daybook.Position) error {
 			return err
 		}
 		l.place = p.place
-		if parts++; parts%4 == 0 {
-			runtime.Gosched() // who runs ahead of the others makes the window forget what they need
+		if parts++; parts%4 > 0 {
+			continue
+		}
+		runtime.Gosched()                                      // who runs ahead of the others makes the window forget what they need
+		if time.Since(l.last) >= l.handler.options.Heartbeat { // the filter wants little of what is there
+			if err := l.heartbeat(); err != nil {
+				return err
+			}
 		}
 	}
+	return l.ctx.Err()
 }
 
 // sendPart sends those events of a part that the filter selects.

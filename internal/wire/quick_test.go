@@ -3,19 +3,17 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"reflect"
 	"testing"
-
-	"github.com/daybook-go/daybook"
 )
 
 var bodies = []string{
 	`{"changesets":[{"stream_id":"a","events":[{"type":"x","data":{"n":[1,-0.5e+3,true,null,"\ud83d\ude00"]},"tags":["a","b"]}]}]}`,
 	` {"append_id":"k","durability":"disk","condition":{"query":{"items":[{"types":["x"],"tags":[]}]},"after":7},"changesets":[
 		{"stream_id":"a","partition":"p","expect":{"version":3},"metadata":{},"claims":[{"kind":"k","value":"v"}],"releases":[],"references":[{"stream_id":"a"}],
-		 "events":[{"id":"6f1d3c0a-4a63-5e0d-9d3b-da7b00c00001","type":"x","content_type":"text/plain","occurred_at":"2026-01-31T12:00:00.1234567Z",
-		 "context":{"who":"w","why":{"id":"1"},"metadata":[1]},"data": 1 }]}]} `,
+		 "events":[{"id":"6f1d3c0a-4a63-5e0d-9d3b-da7b00c00001","type":"x","content_type":"text/plain",
+			"occurred_at":"2026-01-31T12:00:00.1234567Z","context":{"who":"w","why":{"id":"1"},"metadata":[1]},"data": 1 }]}]} `,
 	`{"changesets":[{"stream_id":"a","expect":"none","events":[{"type":"a\nb","data_text":"t"}]}]}`,
 	`{"changesets":[{"stream_id":"a","expect":{},"events":[{"Type":"x","type":"y","data":null,"data":2}]}]}`,
 	`{"append_id":null,"changesets":[{"stream_id":"\ud800","events":null}]}`,
@@ -43,8 +41,8 @@ func FuzzQuickAppend(f *testing.F) {
 		if ok && (err != nil || !reflect.DeepEqual(got, want)) {
 			t.Fatalf("read as\n%+v\nencoding/json reads it as\n%+v, %v", got, want, err)
 		}
-		if whole, wholeErr := DecodeAppend(body); !reflect.DeepEqual(whole, want) || (err == nil) != (wholeErr == nil) || errors.Is(err, daybook.ErrInvalid) != errors.Is(wholeErr, daybook.ErrInvalid) {
-			t.Fatalf("DecodeAppend says %+v, %v, and slowly %+v, %v", whole, wholeErr, want, err)
+		if whole, wholeErr := DecodeAppend(body); !reflect.DeepEqual(whole, want) || fmt.Sprint(err) != fmt.Sprint(wholeErr) {
+			t.Fatalf("read as\n%+v, %v\nwithout the quick way as\n%+v, %v", whole, wholeErr, want, err)
 		}
 	})
 }
