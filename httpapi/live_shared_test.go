@@ -50,11 +50,11 @@ func TestManyReadersOfOneStreamSeeItsRecordsOnly(t *testing.T) {
 // those who lag meet the others in the end.
 func TestReadersThatComeBackAtManyPlacesSeeEverything(t *testing.T) {
 	s := serve(t, nil)
-	const before, after = 9000, 500
+	const before, after = 4500, 500
 	fill(t, s.store, before)
 	var wait sync.WaitGroup
 	for n := range 16 {
-		place := n / 2 * 1000
+		place := n / 2 * 500
 		all := s.listen("/records", "Last-Event-ID", fmt.Sprint(place))
 		wait.Go(func() { all.follow(place+1, before+after) })
 		stream := s.listen("/streams/filled/records", "Last-Event-ID", fmt.Sprint(place))
