@@ -163,18 +163,14 @@ func (a Append) normal() Append {
 	return a
 }
 
-// eventID returns the id of the nth event of an append, from 0. It follows from
-// the id of the append: where the caller gave that, so that a repeat is the
-// same append to the last byte; where it is fresh, because one source of
-// randomness is enough, as the nth id behind it.
+// eventID returns the id of the nth event of an append. Where the caller gave
+// the append its id, the events' ids follow from it, so that a repeat is the
+// same append to the last byte.
 func eventID(appendID ID, n int, given bool) ID {
-	if given {
-		var index [8]byte
-		binary.BigEndian.PutUint64(index[:], uint64(n))
-		return uuid.NewSHA1(appendID, index[:])
+	if !given {
+		return NewID()
 	}
-	const variant, random = 1 << 63, 1<<62 - 1 // of the second half of an id of version 7
-	next := (binary.BigEndian.Uint64(appendID[8:])&random + uint64(n) + 1) & random
-	binary.BigEndian.PutUint64(appendID[8:], variant|next)
-	return appendID
+	var index [8]byte
+	binary.BigEndian.PutUint64(index[:], uint64(n))
+	return uuid.NewSHA1(appendID, index[:])
 }

@@ -297,6 +297,15 @@ func TestReadersInAndBehindTheSharedTailSeeEverything(t *testing.T) {
 	}
 }
 
+func TestALiveStreamHasNoChunks(t *testing.T) {
+	s := serve(t, nil)
+	for _, path := range []string{"/records", "/streams/a/records"} {
+		if l := s.listen(path); l.body.TransferEncoding != nil || !l.body.Close {
+			t.Errorf("%s is sent as %v", path, l.body.TransferEncoding)
+		}
+	}
+}
+
 func TestALiveStreamTellsThatTheServerShutsDown(t *testing.T) {
 	s := serve(t, nil)
 	fill(t, s.store, 3)
