@@ -24,7 +24,8 @@ type recordReader struct {
 	extent *extent
 	at     int // the segment that reader reads; -1 before the first
 	reader frameReader
-	frame  frame // the one that was read last
+	file   *openFile // of that segment; nil where it could not be opened
+	frame  frame     // the one that was read last
 	parts  changeset
 }
 
@@ -39,6 +40,15 @@ func (r *recordReader) release() {
 		r.memory.window = r.reader.window
 	}
 	r.memory.release()
+	r.letGo()
+}
+
+// letGo closes the file of the segment, as far as this read goes.
+func (r *recordReader) letGo() {
+	if r.file != nil {
+		r.log.files.release(r.file)
+		r.file = nil
+	}
 }
 
 // use makes reader read a segment, at first in chunks of some size.
@@ -50,7 +60,15 @@ func (r *recordReader) use(segment int, chunk, grow int64) {
 	if window == nil {
 		window = r.memory.window
 	}
-	r.reader = *r.log.reader(r.extent.segments[segment], r.extent.limit(segment), chunk)
+	r.letGo()
+	s := r.extent.segments[segment]
+	r.reader = *r.log.reader(s, r.extent.limit(segment), chunk)
+	// A segment that is not written yet has no file; reading tells whether
+	// that is an error.
+	if file, err := r.log.files.acquire(s.name); err == nil {
+		r.file = file
+		r.reader.source = segmentSource{log: r.log, segment: s, held: file}
+	}
 	r.reader.grow, r.reader.window, r.at = grow, window[:0], segment
 }
 
