@@ -114,21 +114,22 @@ func (c *changeset) piece(s span) piece {
 func (c *changeset) cut(room []span) (spans []span, ok bool) {
 	spans = room[:0]
 	d := decoder{rest: c.records}
-	at := uint64(0)
 	for range c.count {
 		head, data := d.uvarint(), d.uvarint()
 		if size := uint64(len(d.rest)); head < headFixed || head > size || data > size-head {
 			return spans, false
 		}
-		at = uint64(len(c.records) - len(d.rest))
+		at := uint64(len(c.records) - len(d.rest))
 		spans = append(spans, span{uint32(at), uint32(at + head), uint32(at + head + data)})
 		d.rest = d.rest[head+data:]
 	}
-	ok = !d.failed && len(d.rest) < frameAlign
-	for _, padding := range d.rest {
-		ok = ok && padding == 0
-	}
-	return spans, ok
+	return spans, !d.failed && isPadding(d.rest)
+}
+
+// isPadding reports whether b is what may stand behind the last record.
+func isPadding(b []byte) bool {
+	var zeros [frameAlign]byte
+	return len(b) < frameAlign && string(b) == string(zeros[:len(b)])
 }
 
 // pieces takes the records apart. It fails unless they fill the frame.
@@ -171,22 +172,56 @@ func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
 		}
 		return eventType, tags
 	}
-	behind := *d
-	behind.text()
-	for range behind.count(1) {
-		behind.text()
+	size := selectorsSize(d.rest)
+	if size == 0 {
+		d.fail()
+		return "", nil
 	}
-	encoded := d.rest[:len(d.rest)-len(behind.rest)]
+	encoded := d.rest[:size]
+	d.rest = d.rest[size:]
 	known := m.selectors.find(encoded)
-	if known.encoded != string(encoded) && !behind.failed {
-		*known = m.newSelectors(*d, encoded)
+	if known.encoded != string(encoded) {
+		*known = m.newSelectors(encoded)
 	}
-	*d = behind
 	return known.eventType, known.tags
 }
 
-// event decodes the whole record into e, which must be zero.
-func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (ok bool) {
+// selectorsSize returns how many bytes the type and the tags take at the front
+// of b; 0 if they do not fit.
+func selectorsSize(b []byte) int {
+	if at := skipShort(b, 0); at < len(b) && b[at] < 0x80 { // most are short
+		tags := int(b[at])
+		at++
+		for range tags {
+			at = skipShort(b, at)
+		}
+		if at <= len(b) {
+			return at
+		}
+	}
+	d := decoder{rest: b}
+	d.text()
+	for range d.count(1) {
+		d.text()
+	}
+	if d.failed {
+		return 0
+	}
+	return len(b) - len(d.rest)
+}
+
+// skipShort returns where the text ends that begins at a place, if its length
+// takes one byte; else more than the length of b.
+func skipShort(b []byte, at int) int {
+	if at < len(b) && b[at] < 0x80 {
+		return at + 1 + int(b[at])
+	}
+	return len(b) + 1
+}
+
+// event decodes the whole record into e, whose Context must be zero. It reports
+// besides whether it put anything there.
+func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (context, ok bool) {
 	mask := binary.LittleEndian.Uint16(p.head)
 	copy(e.ID[:], p.head[2:2+16])
 	d := decoder{rest: p.head[2+16:]}
@@ -197,7 +232,7 @@ func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (
 	if mask != 0 {
 		d.optional(mask, m, e)
 	}
-	return !d.failed && len(d.rest) == 0
+	return mask&^(headContentType|headOccurredAt) != 0, !d.failed && len(d.rest) == 0
 }
 
 // optional decodes the parts of a head that the mask tells of.

@@ -272,7 +272,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		for i := range pieces {
 			var event daybook.Event
-			ok := pieces[i].event(nil, fromMicros(0), &event)
+			_, ok := pieces[i].event(nil, fromMicros(0), &event)
 			eventType, tags, selected := pieces[i].selectors()
 			if !ok {
 				return
@@ -294,7 +294,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		for i := range more {
 			var event daybook.Event
-			ok := more[i].event(nil, fromMicros(0), &event)
+			_, ok := more[i].event(nil, fromMicros(0), &event)
 			if !ok || !reflect.DeepEqual(event, again.Events[i]) {
 				t.Fatalf("wrote %+v, read %+v", again.Events[i], event)
 			}

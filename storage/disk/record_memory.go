@@ -102,8 +102,9 @@ func (m *recordMemory) header() *daybook.ChangesetHeader {
 
 // newSelectors decodes a type and tags that were not seen lately. What is long
 // is not looked for again.
-func (m *recordMemory) newSelectors(d decoder, encoded []byte) selectorTexts {
+func (m *recordMemory) newSelectors(encoded []byte) selectorTexts {
 	var s selectorTexts
+	d := decoder{rest: encoded}
 	s.eventType = m.text(d.text())
 	if n := d.count(1); n > 0 {
 		s.tags = make([]string, n)

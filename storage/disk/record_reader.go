@@ -98,8 +98,8 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
-	var header *daybook.ChangesetHeader
-	recordedAt := fromMicros(c.recorded)
+	var record daybook.Record
+	record.RecordedAt = fromMicros(c.recorded)
 	for n := range to - from {
 		i := from + n
 		if r.backwards {
@@ -114,17 +114,16 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 				continue
 			}
 		}
-		if header == nil {
+		if record.Changeset == nil {
 			if !c.decode(m) {
 				return r.broken(errUndecodable.Error())
 			}
-			header = c.header(m)
+			record.Stream, record.Changeset = c.stream, c.header(m)
 		}
-		var record daybook.Record
-		if !p.event(m, recordedAt, &record.Event) {
+		context, ok := p.event(m, record.RecordedAt, &record.Event)
+		if !ok {
 			return r.broken(errUndecodable.Error())
 		}
-		record.Stream, record.RecordedAt, record.Changeset = c.stream, recordedAt, header
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
 		if err := r.ctx.Err(); err != nil {
 			return r.fail(err)
@@ -132,6 +131,9 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 		r.left--
 		if !r.yield(record, nil) || r.left == 0 {
 			return false
+		}
+		if context {
+			record.Context = daybook.Context{}
 		}
 	}
 	return true
