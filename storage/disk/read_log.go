@@ -174,7 +174,8 @@ func (r *logReader) one() bool {
 		if err := r.ctx.Err(); err != nil { // there may be nothing to yield for long
 			return r.fail(err)
 		}
-		if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(c.partition), Name: view(c.name)}) {
+		partition, name := c.stored()
+		if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(partition), Name: view(name)}) {
 			return true
 		}
 	}

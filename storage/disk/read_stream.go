@@ -144,10 +144,10 @@ func (r *streamReader) one(at *streamFrame) bool {
 		r.ended = !r.backwards
 		return true
 	}
-	switch {
-	case !c.begin(&f.frameHeader, f.body):
+	if !c.begin(&f.frameHeader, f.body) {
 		return r.broken(errUndecodable.Error())
-	case view(c.name) != r.id.Name || view(c.partition) != r.id.Partition || c.first != at.first:
+	}
+	if partition, name := c.stored(); view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
 		return r.broken("not the changeset that was indexed")
 	}
 	from, to := 0, c.count

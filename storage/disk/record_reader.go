@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"github.com/daybook-go/daybook"
@@ -94,7 +95,9 @@ func (r *recordReader) broken(reason string) bool {
 func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	m, c := &r.memory, &r.parts
 	spans, ok := c.cut(m.spans)
-	m.spans = spans
+	if len(spans) > len(m.spans) {
+		m.spans = spans
+	}
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
@@ -118,10 +121,19 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 			if !c.decode(m) {
 				return r.broken(errUndecodable.Error())
 			}
-			record.Stream, record.Changeset = c.stream, c.header(m)
+			record.Stream, record.Changeset = c.streamID(m), c.header(m)
 		}
-		context, ok := p.event(m, record.RecordedAt, &record.Event)
-		if !ok {
+		// Assigned one by one to a variable, which the garbage collector need
+		// not be told of.
+		mask := binary.LittleEndian.Uint16(p.head)
+		d := decoder{bytes: p.head, at: 2 + 16}
+		record.ID = daybook.ID(p.head[2:18])
+		record.Type, record.Tags = d.selectors(m)
+		record.ContentType, record.OccurredAt, record.Data = daybook.ContentTypeJSON, record.RecordedAt, m.keep(p.data)
+		if mask != 0 {
+			d.optional(mask, m, &record.Event)
+		}
+		if d.failed || d.left() > 0 {
 			return r.broken(errUndecodable.Error())
 		}
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
@@ -132,7 +144,7 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 		if !r.yield(record, nil) || r.left == 0 {
 			return false
 		}
-		if context {
+		if mask != 0 {
 			record.Context = daybook.Context{}
 		}
 	}
