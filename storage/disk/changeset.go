@@ -1,9 +1,7 @@
 package disk
 
 import (
-	"encoding/binary"
 	"sort"
-	"time"
 
 	"github.com/daybook-go/daybook"
 )
@@ -12,50 +10,69 @@ import (
 // shares memory with the frame.
 type changeset struct {
 	frameHeader
-	partition  []byte // of the stream, as name
-	name       []byte
-	rest       decoder // of the prologue, behind the stream
-	plain      bool    // there is nothing behind the stream
-	stream     daybook.StreamID
+	body    []byte
+	names   int  // where the partition of the stream begins in body, and behind it the name
+	rest    int  // where the prologue goes on behind them
+	records int  // where the records begin
+	plain   bool // the prologue tells of nothing but the stream
+
+	stream     daybook.StreamID // by decodeChangeset only
 	metadata   []byte
 	claims     []daybook.Claim
 	releases   []daybook.Claim
 	references []daybook.StreamID
 	positions  []daybook.Position // with flagGaps; else they are consecutive
-	records    []byte
 }
 
 // decodeChangeset takes the prologue of a frame apart. Strings have memory of
 // their own.
 func decodeChangeset(h frameHeader, body []byte) (c changeset, ok bool) {
-	ok = c.begin(&h, body) && c.decode(nil)
-	return c, ok
+	if !c.begin(&h, body) || !c.decode(nil) {
+		return c, false
+	}
+	c.stream = c.streamID(nil)
+	return c, true
 }
 
 // begin finds the stream in the body of a frame.
 func (c *changeset) begin(h *frameHeader, body []byte) bool {
-	c.frameHeader = *h
-	d := decoder{rest: body}
-	prologue := d.text()
-	c.records = d.rest
+	c.frameHeader, c.body = *h, body
+	d := decoder{bytes: body}
+	length := d.uvarint()
 	// A record has two lengths and a head at the least.
-	if d.failed || h.count < 1 || h.count > len(c.records)/(2+headFixed) {
+	if length > uint64(d.left()) || h.count < 1 || h.count > (d.left()-int(length))/(2+headFixed) {
 		return false
 	}
-	c.rest = decoder{rest: prologue}
-	c.partition, c.name = c.rest.text(), c.rest.text()
-	return !c.rest.failed
+	c.names, c.records = d.at, d.at+int(length)
+	d.bytes = body[:c.records]
+	d.text()
+	d.text()
+	c.rest = d.at
+	return !d.failed
 }
 
-// decode decodes the prologue that was begun. Strings lie in m.
+// stored returns the partition and the name of the stream, which share memory
+// with the frame.
+func (c *changeset) stored() (partition, name []byte) {
+	d := decoder{bytes: c.body, at: c.names}
+	return d.text(), d.text()
+}
+
+// streamID returns the stream. Its strings lie in m.
+func (c *changeset) streamID(m *recordMemory) daybook.StreamID {
+	partition, name := c.stored()
+	return daybook.StreamID{Partition: m.text(partition), Name: m.text(name)}
+}
+
+// decode decodes the prologue that was begun, but for the stream. Strings lie
+// in m.
 func (c *changeset) decode(m *recordMemory) bool {
-	d := c.rest
-	c.stream = daybook.StreamID{Partition: m.text(c.partition), Name: m.text(c.name)}
-	c.metadata, c.claims, c.releases, c.references = nil, nil, nil, nil
-	c.plain = c.flags&flagGaps == 0 && string(d.rest) == "\x00\x00\x00\x00"
-	if c.plain {
+	before := c.plain
+	c.plain = c.flags&flagGaps == 0 && string(c.body[c.rest:c.records]) == "\x00\x00\x00\x00"
+	if c.plain && before {
 		return true
 	}
+	d := decoder{bytes: c.body[:c.records], at: c.rest}
 	c.metadata = d.text()
 	c.claims, c.releases, c.references = d.claims(m), d.claims(m), d.streams(m)
 	if c.flags&flagGaps != 0 {
@@ -64,14 +81,14 @@ func (c *changeset) decode(m *recordMemory) bool {
 			c.positions = append(c.positions, d.position(c.positions[i-1]))
 		}
 	}
-	return !d.failed && len(d.rest) == 0
+	return !d.failed && d.left() == 0
 }
 
 // header returns what the records of the changeset carry.
 func (c *changeset) header(m *recordMemory) *daybook.ChangesetHeader {
 	h := m.header()
 	h.Number, h.Ordinal, h.First, h.Count, h.AppendID = c.number, c.ordinal, c.first, c.count, c.appendID
-	if !c.plain || m.lent { // else there is nothing, and nothing was there
+	if !c.plain || h.Metadata != nil || h.Claims != nil || h.Releases != nil || h.References != nil {
 		h.Metadata, h.Claims, h.Releases, h.References = m.keep(c.metadata), c.claims, c.releases, c.references
 	}
 	return h
@@ -102,33 +119,34 @@ type piece struct {
 	data []byte
 }
 
-// span says where a piece lies in the records of a changeset.
+// span says where a piece lies in the body of a frame.
 type span struct{ head, data, end uint32 }
 
 func (c *changeset) piece(s span) piece {
-	return piece{head: c.records[s.head:s.data:s.data], data: c.records[s.data:s.end:s.end]}
+	return piece{head: c.body[s.head:s.data:s.data], data: c.body[s.data:s.end:s.end]}
 }
 
 // cut finds the records. It fails unless they fill the frame. The spans are
 // put into room.
 func (c *changeset) cut(room []span) (spans []span, ok bool) {
 	spans = room[:0]
-	d := decoder{rest: c.records}
-	at := uint64(0)
+	d := decoder{bytes: c.body, at: c.records}
 	for range c.count {
 		head, data := d.uvarint(), d.uvarint()
-		if size := uint64(len(d.rest)); head < headFixed || head > size || data > size-head {
+		if size := uint64(d.left()); head < headFixed || head > size || data > size-head {
 			return spans, false
 		}
-		at = uint64(len(c.records) - len(d.rest))
+		at := uint64(d.at)
 		spans = append(spans, span{uint32(at), uint32(at + head), uint32(at + head + data)})
-		d.rest = d.rest[head+data:]
+		d.at += int(head + data)
 	}
-	ok = !d.failed && len(d.rest) < frameAlign
-	for _, padding := range d.rest {
-		ok = ok && padding == 0
-	}
-	return spans, ok
+	return spans, !d.failed && isPadding(d.bytes[d.at:])
+}
+
+// isPadding reports whether b is what may stand behind the last record.
+func isPadding(b []byte) bool {
+	var zeros [frameAlign]byte
+	return len(b) < frameAlign && string(b) == string(zeros[:len(b)])
 }
 
 // pieces takes the records apart. It fails unless they fill the frame.
@@ -142,15 +160,21 @@ func (c *changeset) pieces() (pieces []piece, ok bool) {
 
 // selectors returns what queries look at: the type and the tags.
 func (p *piece) selectors() (eventType string, tags []string, ok bool) {
-	d := decoder{rest: p.head[2+16:]}
-	eventType, tags = d.selectors(nil)
+	d := decoder{bytes: p.head, at: 2 + 16}
+	eventType = string(d.text())
+	if n := d.count(1); n > 0 {
+		tags = make([]string, n)
+	}
+	for i := range tags {
+		tags[i] = string(d.text())
+	}
 	return eventType, tags, !d.failed
 }
 
 // matches reports whether a query that has items selects the record. The tags
 // are put into room, which is returned.
 func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []string, ok bool) {
-	d := decoder{rest: p.head[2+16:]}
+	d := decoder{bytes: p.head, at: 2 + 16}
 	eventType := view(d.text())
 	room = room[:0]
 	for range d.count(1) {
@@ -161,43 +185,52 @@ func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []
 
 // selectors decodes a type and tags.
 func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
-	if m == nil {
-		eventType = string(d.text())
-		if n := d.count(1); n > 0 {
-			tags = make([]string, n)
-		}
-		for i := range tags {
-			tags[i] = string(d.text())
-		}
-		return eventType, tags
+	encoded := d.bytes[d.at:]
+	size := selectorsSize(encoded)
+	if size == 0 {
+		d.fail()
+		return "", nil
 	}
-	behind := *d
-	behind.text()
-	for range behind.count(1) {
-		behind.text()
-	}
-	encoded := d.rest[:len(d.rest)-len(behind.rest)]
+	d.at += size
+	encoded = encoded[:size]
 	known := m.selectors.find(encoded)
-	if known.encoded != string(encoded) && !behind.failed {
-		*known = m.newSelectors(*d, encoded)
+	if known.encoded != string(encoded) {
+		*known = m.newSelectors(encoded)
 	}
-	*d = behind
 	return known.eventType, known.tags
 }
 
-// event decodes the whole record into e, which must be zero.
-func (p *piece) event(m *recordMemory, recordedAt time.Time, e *daybook.Event) (ok bool) {
-	mask := binary.LittleEndian.Uint16(p.head)
-	copy(e.ID[:], p.head[2:2+16])
-	d := decoder{rest: p.head[2+16:]}
-	e.Type, e.Tags = d.selectors(m)
-	e.ContentType = daybook.ContentTypeJSON
-	e.OccurredAt = recordedAt
-	e.Data = m.keep(p.data)
-	if mask != 0 {
-		d.optional(mask, m, e)
+// selectorsSize returns how many bytes the type and the tags take at the front
+// of b; 0 if they do not fit.
+func selectorsSize(b []byte) int {
+	if at := skipShort(b, 0); at < len(b) && b[at] < 0x80 { // most are short
+		tags := int(b[at])
+		at++
+		for range tags {
+			at = skipShort(b, at)
+		}
+		if at <= len(b) {
+			return at
+		}
 	}
-	return !d.failed && len(d.rest) == 0
+	d := decoder{bytes: b}
+	d.text()
+	for range d.count(1) {
+		d.text()
+	}
+	if d.failed {
+		return 0
+	}
+	return d.at
+}
+
+// skipShort returns where the text ends that begins at a place, if its length
+// takes one byte; else more than the length of b.
+func skipShort(b []byte, at int) int {
+	if at < len(b) && b[at] < 0x80 {
+		return at + 1 + int(b[at])
+	}
+	return len(b) + 1
 }
 
 // optional decodes the parts of a head that the mask tells of.

@@ -9,42 +9,46 @@ import (
 
 // decoder takes bytes apart from their front. Once something does not fit it
 // has failed, and gives zero values. What it gives shares memory with the
-// bytes.
+// bytes. It moves a number and not a slice: that is cheaper while the garbage
+// collector runs.
 type decoder struct {
-	rest   []byte
+	bytes  []byte
+	at     int
 	failed bool
 }
 
 func (d *decoder) fail() {
-	d.failed, d.rest = true, nil
+	d.failed, d.at = true, len(d.bytes)
 }
 
+// left returns how many bytes are left.
+func (d *decoder) left() int { return len(d.bytes) - d.at }
+
 func (d *decoder) take(n uint64) []byte {
-	if n > uint64(len(d.rest)) {
+	if n > uint64(d.left()) {
 		d.fail()
 		return nil
 	}
-	taken := d.rest[:n:n]
-	d.rest = d.rest[n:]
-	return taken
+	from := d.at
+	d.at += int(n)
+	return d.bytes[from:d.at:d.at]
 }
 
 func (d *decoder) uvarint() uint64 {
-	if len(d.rest) > 0 && d.rest[0] < 0x80 { // most are small
-		value := d.rest[0]
-		d.rest = d.rest[1:]
-		return uint64(value)
+	if d.at < len(d.bytes) && d.bytes[d.at] < 0x80 { // most are small
+		d.at++
+		return uint64(d.bytes[d.at-1])
 	}
 	return d.longUvarint()
 }
 
 func (d *decoder) longUvarint() uint64 {
-	value, n := binary.Uvarint(d.rest)
+	value, n := binary.Uvarint(d.bytes[d.at:])
 	if n <= 0 {
 		d.fail()
 		return 0
 	}
-	d.rest = d.rest[n:]
+	d.at += n
 	return value
 }
 
@@ -54,21 +58,13 @@ func (d *decoder) varint() int64 {
 }
 
 // text returns the bytes of a text.
-func (d *decoder) text() []byte {
-	if len(d.rest) > 0 && d.rest[0] < 0x80 && int(d.rest[0]) < len(d.rest) {
-		end := 1 + int(d.rest[0])
-		text := d.rest[1:end:end]
-		d.rest = d.rest[end:]
-		return text
-	}
-	return d.take(d.longUvarint())
-}
+func (d *decoder) text() []byte { return d.take(d.uvarint()) }
 
 // count returns a number of things of which each has at least so many bytes.
 // One that cannot be right is never allocated for.
 func (d *decoder) count(least int) int {
 	n := d.uvarint()
-	if n > uint64(len(d.rest)/least) {
+	if n > uint64(d.left()/least) {
 		d.fail()
 		return 0
 	}

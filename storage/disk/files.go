@@ -3,6 +3,7 @@ package disk
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 )
 
 // maxOpenFiles bounds how many segments are held open for reading.
@@ -12,10 +13,11 @@ const maxOpenFiles = 128
 type files struct {
 	fs FS
 
-	mu     sync.Mutex // guards all below
-	open   map[string]*openFile
-	clock  int64
-	closed bool
+	closed atomic.Bool // set while mu is held
+
+	mu    sync.Mutex // guards all below
+	open  map[string]*openFile
+	clock int64
 }
 
 // openFile is an open segment and who uses it.
@@ -27,8 +29,15 @@ type openFile struct {
 
 func newFiles(fsys FS) *files { return &files{fs: fsys, open: map[string]*openFile{}} }
 
-// readAt reads from the named file as io.ReaderAt does.
-func (f *files) readAt(name string, b []byte, offset int64) (int, error) {
+// readAt reads from the named file as io.ReaderAt does; from held, if that is
+// not nil.
+func (f *files) readAt(held *openFile, name string, b []byte, offset int64) (int, error) {
+	if held != nil {
+		if f.closed.Load() {
+			return 0, errFilesClosed
+		}
+		return held.ReadAt(b, offset)
+	}
 	file, err := f.acquire(name)
 	if err != nil {
 		return 0, err
@@ -37,10 +46,11 @@ func (f *files) readAt(name string, b []byte, offset int64) (int, error) {
 	return file.ReadAt(b, offset)
 }
 
+// acquire returns a file that stays open until it is released.
 func (f *files) acquire(name string) (*openFile, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed {
+	if f.closed.Load() {
 		return nil, errFilesClosed
 	}
 	file := f.open[name]
@@ -82,7 +92,7 @@ func (f *files) release(file *openFile) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	file.users--
-	if f.closed && file.users == 0 {
+	if f.closed.Load() && file.users == 0 {
 		_ = file.Close()
 	}
 }
@@ -91,7 +101,7 @@ func (f *files) release(file *openFile) {
 func (f *files) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed = true
+	f.closed.Store(true)
 	var errs []error
 	for _, file := range f.open {
 		if file.users == 0 {

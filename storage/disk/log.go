@@ -50,7 +50,7 @@ type mark struct {
 	offset   int64
 }
 
-const markEvery = 16 << 10
+const markEvery = 4 << 10
 
 // addition is an append or import as the log takes it in: whole.
 type addition struct {
@@ -214,13 +214,14 @@ func (e *extent) find(position daybook.Position) (segment, nth int, ok bool) {
 
 // reader returns a reader of the frames of a segment up to a limit.
 func (l *log) reader(s *segment, limit, chunk int64) *frameReader {
-	return &frameReader{source: segmentSource{l, s}, seed: s.seed, limit: limit, chunk: chunk}
+	return &frameReader{source: segmentSource{log: l, segment: s}, seed: s.seed, limit: limit, chunk: chunk}
 }
 
 // segmentSource reads the bytes of a segment, wherever they are.
 type segmentSource struct {
 	log     *log
 	segment *segment
+	held    *openFile // the file, for who reads often; else nil
 }
 
 func (s segmentSource) ReadAt(b []byte, offset int64) (int, error) {
@@ -231,7 +232,7 @@ func (s segmentSource) ReadAt(b []byte, offset int64) (int, error) {
 	if inFile <= 0 {
 		return len(b), nil
 	}
-	n, err := s.log.files.readAt(s.segment.name, b[:inFile], offset)
+	n, err := s.log.files.readAt(s.held, s.segment.name, b[:inFile], offset)
 	if errors.Is(err, errFilesClosed) {
 		return 0, daybook.ErrClosed
 	}

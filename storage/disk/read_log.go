@@ -167,14 +167,17 @@ func (r *logReader) one() bool {
 		r.ended = !r.backwards
 		return true
 	}
-	if err := r.ctx.Err(); err != nil {
-		return r.fail(err)
-	}
 	if !c.begin(&f.frameHeader, f.body) {
 		return r.broken(errUndecodable.Error())
 	}
-	if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(c.partition), Name: view(c.name)}) {
-		return true
+	if r.read.Filter.Partitions != nil || r.read.Filter.StreamTypes != nil {
+		if err := r.ctx.Err(); err != nil { // there may be nothing to yield for long
+			return r.fail(err)
+		}
+		partition, name := c.stored()
+		if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(partition), Name: view(name)}) {
+			return true
+		}
 	}
 	if f.flags&flagGaps != 0 && !c.decode(&r.memory) {
 		return r.broken(errUndecodable.Error())

@@ -8,11 +8,11 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// How a stream is read: its frames may lie far apart. So much is read for one
-// whose size is unknown; those that are near each other are read at once, up
-// to a size.
+// How a stream is read: its frames may lie far apart. At first so much is read
+// for one, later as much as those before it had; those that are near each other
+// are read at once, up to a size.
 const (
-	frameGuess = 2 << 10
+	frameGuess = 1 << 10
 	nearBytes  = 8 << 10
 	runBytes   = 256 << 10
 )
@@ -20,7 +20,7 @@ const (
 // ReadStream implements daybook.Driver.
 func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
-		r := streamReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), id: id, read: read}
+		r := streamReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), id: id, read: read, guess: frameGuess}
 		defer r.release()
 		if err := d.refresh(); err != nil {
 			r.fail(err)
@@ -72,7 +72,8 @@ type streamReader struct {
 	recordReader
 	id    daybook.StreamID
 	read  daybook.StreamRead
-	ended bool // read.Until was reached
+	guess int64 // of the size of the next frame
+	ended bool  // read.Until was reached
 }
 
 // frames yields what the read asks for from the frames of the stream. It
@@ -126,8 +127,8 @@ func (r *streamReader) run(frames []streamFrame) int {
 		}
 		last = p
 	}
-	r.use(first.segment(), frameGuess, 0)
-	r.reader.cover(min(first.offset(), last.offset()), max(first.offset(), last.offset())+frameGuess)
+	r.use(first.segment(), r.guess, 0)
+	r.reader.cover(min(first.offset(), last.offset()), max(first.offset(), last.offset())+r.guess)
 	return n
 }
 
@@ -137,15 +138,16 @@ func (r *streamReader) one(at *streamFrame) bool {
 	if err := r.reader.read(f, at.place.offset()); err != nil {
 		return r.failReading(err)
 	}
+	r.guess = max(f.size()+f.size()/8, r.guess-r.guess/8)
 	if !r.read.Until.IsZero() && fromMicros(f.recorded).After(r.read.Until) {
 		// Recorded times never fall: nothing behind this frame is asked for.
 		r.ended = !r.backwards
 		return true
 	}
-	switch {
-	case !c.begin(&f.frameHeader, f.body):
+	if !c.begin(&f.frameHeader, f.body) {
 		return r.broken(errUndecodable.Error())
-	case view(c.name) != r.id.Name || view(c.partition) != r.id.Partition || c.first != at.first:
+	}
+	if partition, name := c.stored(); view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
 		return r.broken("not the changeset that was indexed")
 	}
 	from, to := 0, c.count

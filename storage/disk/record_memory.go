@@ -16,8 +16,10 @@ type recordMemory struct {
 	// lent is set when records may be reused at the next step: then bytes stay
 	// where they were read, and there is one header.
 	lent    bool
-	bytes   []byte // what is left of a block
+	bytes   []byte // a block
+	used    int    // of it
 	headers []daybook.ChangesetHeader
+	given   int // of them
 	// The blocks of a read begin small, and grow as it goes on.
 	byteBlock, headerBlock int
 	*readBuffers
@@ -25,7 +27,7 @@ type recordMemory struct {
 
 // How much the blocks hold at first and at most.
 const (
-	leastBytes, mostBytes     = 512, 8 << 10
+	leastBytes, mostBytes     = 512, 4 << 10
 	leastHeaders, mostHeaders = 1, 16
 )
 
@@ -68,12 +70,13 @@ func (m *recordMemory) keep(b []byte) []byte {
 	case m.lent:
 		return b[:len(b):len(b)]
 	}
-	if len(b) > len(m.bytes) {
-		m.bytes = make([]byte, max(m.byteBlock, len(b)))
+	if len(b) > len(m.bytes)-m.used {
+		m.bytes, m.used = make([]byte, max(m.byteBlock, len(b))), 0
 		m.byteBlock = min(2*m.byteBlock, mostBytes)
 	}
-	kept := m.bytes[:len(b):len(b)]
-	m.bytes = m.bytes[len(b):]
+	from := m.used
+	m.used += len(b)
+	kept := m.bytes[from:m.used:m.used]
 	copy(kept, b)
 	return kept
 }
@@ -89,21 +92,22 @@ func (m *recordMemory) text(b []byte) string {
 // header returns room for what the records of a changeset share. Where it was
 // not lent before, it is zero.
 func (m *recordMemory) header() *daybook.ChangesetHeader {
-	if len(m.headers) == 0 {
-		m.headers = make([]daybook.ChangesetHeader, m.headerBlock)
+	if m.given == len(m.headers) {
+		m.headers, m.given = make([]daybook.ChangesetHeader, m.headerBlock), 0
 		m.headerBlock = min(2*m.headerBlock, mostHeaders)
 	}
-	header := &m.headers[0]
+	header := &m.headers[m.given]
 	if !m.lent {
-		m.headers = m.headers[1:]
+		m.given++
 	}
 	return header
 }
 
 // newSelectors decodes a type and tags that were not seen lately. What is long
 // is not looked for again.
-func (m *recordMemory) newSelectors(d decoder, encoded []byte) selectorTexts {
+func (m *recordMemory) newSelectors(encoded []byte) selectorTexts {
 	var s selectorTexts
+	d := decoder{bytes: encoded}
 	s.eventType = m.text(d.text())
 	if n := d.count(1); n > 0 {
 		s.tags = make([]string, n)

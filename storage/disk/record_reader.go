@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"github.com/daybook-go/daybook"
@@ -24,7 +25,8 @@ type recordReader struct {
 	extent *extent
 	at     int // the segment that reader reads; -1 before the first
 	reader frameReader
-	frame  frame // the one that was read last
+	file   *openFile // of that segment; nil where it could not be opened
+	frame  frame     // the one that was read last
 	parts  changeset
 }
 
@@ -39,6 +41,15 @@ func (r *recordReader) release() {
 		r.memory.window = r.reader.window
 	}
 	r.memory.release()
+	r.letGo()
+}
+
+// letGo closes the file of the segment, as far as this read goes.
+func (r *recordReader) letGo() {
+	if r.file != nil {
+		r.log.files.release(r.file)
+		r.file = nil
+	}
 }
 
 // use makes reader read a segment, at first in chunks of some size.
@@ -50,7 +61,15 @@ func (r *recordReader) use(segment int, chunk, grow int64) {
 	if window == nil {
 		window = r.memory.window
 	}
-	r.reader = *r.log.reader(r.extent.segments[segment], r.extent.limit(segment), chunk)
+	r.letGo()
+	s := r.extent.segments[segment]
+	r.reader = *r.log.reader(s, r.extent.limit(segment), chunk)
+	// A segment that is not written yet has no file; reading tells whether
+	// that is an error.
+	if file, err := r.log.files.acquire(s.name); err == nil {
+		r.file = file
+		r.reader.source = segmentSource{log: r.log, segment: s, held: file}
+	}
 	r.reader.grow, r.reader.window, r.at = grow, window[:0], segment
 }
 
@@ -76,12 +95,14 @@ func (r *recordReader) broken(reason string) bool {
 func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	m, c := &r.memory, &r.parts
 	spans, ok := c.cut(m.spans)
-	m.spans = spans
+	if len(spans) > len(m.spans) {
+		m.spans = spans
+	}
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
-	var header *daybook.ChangesetHeader
-	recordedAt := fromMicros(c.recorded)
+	var record daybook.Record
+	record.RecordedAt = fromMicros(c.recorded)
 	for n := range to - from {
 		i := from + n
 		if r.backwards {
@@ -96,17 +117,25 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 				continue
 			}
 		}
-		if header == nil {
+		if record.Changeset == nil {
 			if !c.decode(m) {
 				return r.broken(errUndecodable.Error())
 			}
-			header = c.header(m)
+			record.Stream, record.Changeset = c.streamID(m), c.header(m)
 		}
-		var record daybook.Record
-		if !p.event(m, recordedAt, &record.Event) {
+		// Assigned one by one to a variable, which the garbage collector need
+		// not be told of.
+		mask := binary.LittleEndian.Uint16(p.head)
+		d := decoder{bytes: p.head, at: 2 + 16}
+		record.ID = daybook.ID(p.head[2:18])
+		record.Type, record.Tags = d.selectors(m)
+		record.ContentType, record.OccurredAt, record.Data = daybook.ContentTypeJSON, record.RecordedAt, m.keep(p.data)
+		if mask != 0 {
+			d.optional(mask, m, &record.Event)
+		}
+		if d.failed || d.left() > 0 {
 			return r.broken(errUndecodable.Error())
 		}
-		record.Stream, record.RecordedAt, record.Changeset = c.stream, recordedAt, header
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
 		if err := r.ctx.Err(); err != nil {
 			return r.fail(err)
@@ -114,6 +143,9 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 		r.left--
 		if !r.yield(record, nil) || r.left == 0 {
 			return false
+		}
+		if mask != 0 {
+			record.Context = daybook.Context{}
 		}
 	}
 	return true

@@ -11,9 +11,33 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unsafe"
 
 	"github.com/daybook-go/daybook"
 )
+
+// lending is a driver that changes what it lends; before is what it lent last.
+func lending(change func(before, r *daybook.Record)) func() daybook.Driver {
+	return bending(func(b *bent) {
+		b.log = func(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
+			return func(yield func(daybook.Record, error) bool) {
+				var before daybook.Record
+				for r, err := range b.Driver.ReadLog(ctx, read) {
+					if err == nil && read.Borrow {
+						r = r.Clone()
+						next := r
+						change(&before, &r)
+						next.Context.Who = r.Context.Who
+						before = next
+					}
+					if !yield(r, err) {
+						return
+					}
+				}
+			}
+		}
+	})
+}
 
 var brokenReading = map[string][]func() daybook.Driver{
 	"reading: a stream is read as asked": {
@@ -74,6 +98,19 @@ var brokenReading = map[string][]func() daybook.Driver{
 				end, err := b.Driver.End(ctx)
 				return end + 1, err
 			}
+		}),
+	},
+	"reading: a borrowed record is good until the next step, its strings for ever": {
+		lending(func(before, r *daybook.Record) { // lends the next too early
+			if before.Changeset != nil {
+				r.Changeset = before.Changeset
+			}
+		}),
+		lending(func(before, r *daybook.Record) { // writes over the strings too
+			if before.Context.Who != "" {
+				copy(unsafe.Slice(unsafe.StringData(before.Context.Who), len(before.Context.Who)), "????????")
+			}
+			r.Context.Who = string([]byte(r.Context.Who))
 		}),
 	},
 	"reading: a reader may stop early":            {locking(false)},

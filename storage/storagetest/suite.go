@@ -115,7 +115,7 @@ func (p *Promise) holdTo(s *subject) {
 func Promises() []Promise {
 	var all []Promise
 	for _, some := range [][]Promise{
-		appendPromises, expectPromises, repeatPromises, readPromises, filterPromises, contentPromises,
+		appendPromises, expectPromises, repeatPromises, readPromises, borrowPromises, filterPromises, contentPromises,
 		orderPromises, historyPromises, closePromises, severalPromises, conditionPromises, claimPromises,
 		claimLookupPromises, referencePromises, waitPromises, listPromises, statsPromises, importPromises,
 		reopenPromises,
