@@ -77,7 +77,7 @@ func (b *Builder) add(c *Changeset) {
 	if c.Since == c.First {
 		totals.Streams = 1
 	}
-	b.totals.add(totals)
+	b.totals.Add(totals)
 	s := b.streams[c.Stream]
 	if s == nil {
 		s = &builtStream{}

@@ -92,8 +92,8 @@ type Totals struct {
 	LastRecorded  time.Time
 }
 
-// add puts what follows behind t.
-func (t *Totals) add(next Totals) {
+// Add puts what follows behind t.
+func (t *Totals) Add(next Totals) {
 	if t.Changesets == 0 {
 		t.FirstPosition = next.FirstPosition
 	}

@@ -24,7 +24,7 @@ func Merge(w io.Writer, whole bool, runs ...*Run) (int64, error) {
 		walk := r.table.walk(nil)
 		m.from = append(m.from, source{walk: walk, base: PlaceOf(len(segments), 0), more: walk.next()})
 		segments = append(segments, r.segments...)
-		totals.add(r.totals)
+		totals.Add(r.totals)
 		keys[0] += r.keys[0]
 		keys[1] += r.keys[1]
 	}
