@@ -2,7 +2,6 @@ package disk
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -23,7 +22,7 @@ func (x *sealed) build(span []*segment) (*sealedRow, error) {
 		}
 		b.Segment(logindex.Segment{First: s.header.first, Bytes: s.end, Seed: s.seed, Marks: marks})
 		if err := x.buildSegment(b, s, i, since); err != nil {
-			return nil, fmt.Errorf("index %s: %w", s.name, err)
+			return nil, err
 		}
 	}
 	if err := x.failure(); err != nil {
@@ -57,6 +56,12 @@ func (x *sealed) buildSegment(b *logindex.Builder, s *segment, i int, since map[
 		}
 		return nil
 	})
+	var fault *frameError
+	if errors.As(err, &fault) {
+		return &daybook.CorruptError{
+			File: s.name, Offset: fault.offset, Position: max(fault.position, s.header.first), Reason: fault.reason,
+		}
+	}
 	return err
 }
 
