@@ -21,7 +21,7 @@ func (x *sealed) build(span []*segment) (*sealedRow, error) {
 			marks = append(marks, logindex.Mark{Position: m.position, Offset: m.offset})
 		}
 		b.Segment(logindex.Segment{First: s.header.first, Bytes: s.end, Seed: s.seed, Marks: marks})
-		if err := x.buildSegment(b, s, i, since); err != nil {
+		if err := x.buildSegment(b, s, i, marks, since); err != nil {
 			return nil, err
 		}
 	}
@@ -31,8 +31,9 @@ func (x *sealed) build(span []*segment) (*sealedRow, error) {
 	return x.write(span, b.WriteTo)
 }
 
-// buildSegment adds what a segment holds, as the ith of an index.
-func (x *sealed) buildSegment(b *logindex.Builder, s *segment, i int, since map[daybook.StreamID]daybook.Version) error {
+// buildSegment adds what a segment holds, as the ith of an index, and completes
+// its marks.
+func (x *sealed) buildSegment(b *logindex.Builder, s *segment, i int, marks []logindex.Mark, since map[daybook.StreamID]daybook.Version) error {
 	var held []logindex.Changeset
 	_, err := x.log.reader(s, s.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		summary, ok := summarise(f, s.number)
@@ -40,6 +41,9 @@ func (x *sealed) buildSegment(b *logindex.Builder, s *segment, i int, since map[
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
 		}
 		c := summary.indexed(i)
+		if len(marks) > 0 && marks[0].Offset == f.offset {
+			marks[0].RecordedAt, marks = c.RecordedAt, marks[1:]
+		}
 		begun, known := since[c.Stream]
 		if !known {
 			head := x.headBelow(c.Stream, s.number-i)
