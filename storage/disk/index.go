@@ -39,6 +39,10 @@ type summary struct {
 	claims    []daybook.Claim
 	releases  []daybook.Claim
 	selectors []selectors
+	// before is the head that the changeset follows in its stream; looked: it is
+	// known.
+	before daybook.Head
+	looked bool
 }
 
 // selectors is what queries look at in a record.
@@ -349,7 +353,10 @@ func (x *index) addAppend(s *summary) {
 func (x *index) addFrame(s *summary) {
 	p := x.at(s.place.segment())
 	st, made := p.streams.get(s.stream)
-	if made {
+	switch {
+	case made && s.looked:
+		st.end = endOf(s.before)
+	case made:
 		st.end = endOf(x.headBelow(s.stream))
 	}
 	x.hiddenEnds = append(x.hiddenEnds, hiddenEnd{st, st.end, s.lastPosition()})
@@ -468,6 +475,7 @@ func (f *succession) refuses(x *index, s *summary) (reason string) {
 			s.first, s.number, s.stream, head.Version, head.Changeset)
 	}
 	f.last, f.ordinal, f.latest = s.lastPosition(), s.ordinal, s.recorded
+	s.before, s.looked = head, true
 	f.heads[s.stream] = s.head(head)
 	return ""
 }

@@ -167,6 +167,7 @@ func (w *writer) assign(d *draft) {
 	ordinal, position := w.ordinal, w.last
 	for _, s := range d.summaries {
 		head := w.head(s.stream)
+		s.before, s.looked = head, true
 		ordinal++
 		s.number, s.ordinal, s.first, s.recorded = head.Changeset+1, ordinal, head.Version+1, recorded
 		for j := range s.selectors {
