@@ -27,7 +27,8 @@ var arrows = map[string][]string{
 	"httpapi":             {".", "internal/wire"},
 	"storage":             {}, // the table of its README
 	"storage/memory":      {"."},
-	"storage/disk":        {".", "internal/durable"},
+	"internal/logindex":   {"."},
+	"storage/disk":        {".", "internal/durable", "internal/logindex"},
 	"storage/remote":      {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest": {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"cmd/*":               {"*"},

@@ -25,7 +25,7 @@ func (d *Driver) ask(answer func(*log)) error {
 		return d.log.damage
 	}
 	answer(d.log)
-	return nil
+	return d.log.index.sealed.failure()
 }
 
 // Head implements daybook.HeadReader.
@@ -71,30 +71,72 @@ func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 // ListStreams implements daybook.StreamLister.
 func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.Seq2[daybook.StreamHead, error] {
 	return func(yield func(daybook.StreamHead, error) bool) {
-		var heads []daybook.StreamHead
-		err := d.ask(func(l *log) {
-			x := &l.index
-			for n := range x.streams.all.n {
-				id := x.streams.all.at(n).id
-				if !list.Filter.MatchesStream(id) || (list.After != daybook.StreamID{} && compareStreams(id, list.After) <= 0) {
-					continue
-				}
-				if head := x.shownEnd(n); head.Exists() {
-					heads = append(heads, daybook.StreamHead{Stream: id, Head: head})
-				}
-			}
-		})
-		if err != nil {
+		var recent []daybook.StreamHead
+		if err := d.ask(func(l *log) { recent = l.index.recentHeads(list.After) }); err != nil {
 			yield(daybook.StreamHead{}, err)
 			return
 		}
-		slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
-		for i, head := range heads {
-			if err := ctx.Err(); err != nil {
+		left := list.Limit
+		for head, err := range withRecent(recent, d.log.index.sealed.streams(list.After)) {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
 				yield(daybook.StreamHead{}, err)
 				return
 			}
-			if !yield(head, nil) || i+1 == list.Limit {
+			if !list.Filter.MatchesStream(head.Stream) {
+				continue
+			}
+			if left--; !yield(head, nil) || left == 0 {
+				return
+			}
+		}
+	}
+}
+
+// recentHeads returns the streams that sort above one and that the index has
+// in memory, in order.
+func (x *index) recentHeads(after daybook.StreamID) []daybook.StreamHead {
+	var heads []daybook.StreamHead
+	seen := map[daybook.StreamID]bool{}
+	for _, p := range slices.Backward(x.parts) {
+		for n := range p.streams.all.n {
+			s := p.streams.all.at(n)
+			if after != (daybook.StreamID{}) && compareStreams(s.id, after) <= 0 {
+				continue
+			}
+			end := x.shownEnd(s)
+			if end.position <= x.shown.last && end.version > 0 && !seen[s.id] {
+				seen[s.id] = true
+				heads = append(heads, daybook.StreamHead{Stream: s.id, Head: end.head()})
+			}
+		}
+	}
+	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+	return heads
+}
+
+// withRecent yields both in order; of a stream that stands in both, what is
+// recent.
+func withRecent(recent []daybook.StreamHead, sealed iter.Seq2[daybook.StreamHead, error]) iter.Seq2[daybook.StreamHead, error] {
+	return func(yield func(daybook.StreamHead, error) bool) {
+		for head, err := range sealed {
+			for err == nil && len(recent) > 0 && compareStreams(recent[0].Stream, head.Stream) < 0 {
+				if !yield(recent[0], nil) {
+					return
+				}
+				recent = recent[1:]
+			}
+			if err == nil && len(recent) > 0 && recent[0].Stream == head.Stream {
+				head, recent = recent[0], recent[1:]
+			}
+			if !yield(head, err) || err != nil {
+				return
+			}
+		}
+		for _, head := range recent {
+			if !yield(head, nil) {
 				return
 			}
 		}

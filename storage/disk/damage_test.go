@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +38,22 @@ func smallStore(t *testing.T) (files, []daybook.Record) {
 	return found, all
 }
 
+// withoutIndexes returns the files without those that can be made anew.
+func (f files) withoutIndexes() files {
+	rest := f
+	for name := range f {
+		if strings.HasSuffix(name, ".index") {
+			rest = rest.with(name, nil)
+		}
+	}
+	return rest
+}
+
+// A store without index files is read when it is opened, so that all damage is
+// known from then on.
 func TestEveryFlippedBitOfAClosedStoreIsFound(t *testing.T) {
 	closed, all := smallStore(t)
+	closed = closed.withoutIndexes()
 	dir := closed.put(t)
 	for name, data := range closed {
 		for at := range data {
@@ -78,6 +94,84 @@ func TestEveryFlippedBitOfAClosedStoreIsFound(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// With index files, opening does not read what they cover: then damage is found
+// by reading, and no read passes over it. Damage to an index file is never seen.
+func TestEveryFlippedBitBelowIndexFilesIsFoundByReading(t *testing.T) {
+	closed, all := smallStore(t)
+	dir := closed.put(t)
+	segments := closed.segments()
+	sealed, indexes := segments[:len(segments)-1], 0
+	for name, data := range closed {
+		index := strings.HasSuffix(name, ".index")
+		if !index && !slices.Contains(sealed, name) {
+			continue
+		}
+		step := 1
+		if index {
+			indexes++
+			step = 7
+		}
+		for at := 0; at < len(data); at += step {
+			if err := os.WriteFile(filepath.Join(dir, name), flip(data, at, at%8), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			what := fmt.Sprintf("%s, byte %d", name, at)
+			d, err := disk.Open(dir, &disk.Options{ReadOnly: true})
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			if index {
+				wantStreams(t, what, d, all, false)
+				wantRecords(t, what, wholeLog(t, d), all)
+			} else {
+				corrupt := wantDamageHere(t, what, d, all, false)
+				if filepath.Base(corrupt.File) != name || corrupt.Offset > int64(at) {
+					t.Fatalf("%s: reported as %v", what, corrupt)
+				}
+				wantStreams(t, what, d, all, true)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if indexes == 0 {
+		t.Error("the store has no index files")
+	}
+}
+
+// wantStreams checks that each stream is read whole, or, where it may be
+// damaged, up to an error that says so; and that at least one is damaged then.
+func wantStreams(t *testing.T, what string, d *disk.Driver, all []daybook.Record, damaged bool) {
+	t.Helper()
+	found := false
+	for n := range 3 {
+		id := daybook.Stream(fmt.Sprintf("s-%d", n))
+		var want []daybook.Record
+		for _, r := range all {
+			if r.Stream == id {
+				want = append(want, r)
+			}
+		}
+		got, err := gather(d.ReadStream(t.Context(), id, daybook.StreamRead{}))
+		if err == nil {
+			wantRecords(t, what, got, want)
+			continue
+		}
+		if !damaged || !errors.Is(err, daybook.ErrCorrupt) || len(got) >= len(want) {
+			t.Fatalf("%s: %s ends with %v after %d of %d records", what, id, err, len(got), len(want))
+		}
+		wantRecords(t, what, got, want[:len(got)])
+		found = true
+	}
+	if damaged && !found {
+		t.Fatalf("%s: all streams can be read", what)
 	}
 }
 

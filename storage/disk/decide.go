@@ -27,7 +27,7 @@ func (w *writer) check(a *daybook.Append) (refusal error, pending bool) {
 	}
 	if a.Condition != nil {
 		x := &w.log.index
-		if found := x.lastMatch(a.Condition.Query, a.Condition.After, x.last); found > 0 {
+		if found := x.lastMatch(a.Condition.Query, a.Condition.After); found > 0 {
 			return &daybook.ConditionError{Condition: *a.Condition, Found: found}, w.hidden(found)
 		}
 	}
@@ -58,7 +58,7 @@ func (w *writer) checkClaims(a *daybook.Append) (refusal error, pending bool) {
 		c := &a.Changesets[i]
 		for _, claim := range c.Releases {
 			key := claimKey{c.Stream.Partition, claim}
-			if holder, held := x.holders[key]; held && holder != c.Stream {
+			if holder, held := x.holder(key); held && holder != c.Stream {
 				return &daybook.ClaimError{Stream: c.Stream, Claim: claim, Holder: holder}, x.hidesClaim(key)
 			}
 			if released == nil {
@@ -71,7 +71,7 @@ func (w *writer) checkClaims(a *daybook.Append) (refusal error, pending bool) {
 		c := &a.Changesets[i]
 		for _, claim := range c.Claims {
 			key := claimKey{c.Stream.Partition, claim}
-			if holder, held := x.holders[key]; held && holder != c.Stream && !released[key] {
+			if holder, held := x.holder(key); held && holder != c.Stream && !released[key] {
 				return &daybook.ClaimError{Stream: c.Stream, Claim: claim, Holder: holder}, x.hidesClaim(key)
 			}
 		}

@@ -4,8 +4,9 @@
 // The log is a row of segment files of checksummed frames, one frame for each
 // changeset; docs/format.md draws the bytes. Appends that come together share
 // one write and one sync. What is acknowledged has been synced, unless the
-// append asked for less. Everything else, the indexes, is in memory and is
-// rebuilt from the segments when the store is opened.
+// append asked for less. Everything else, the indexes, can be rebuilt from the
+// segments: of the last one it is in memory, of the others in files beside them,
+// so that neither opening nor memory grows with the log.
 //
 // One process writes; any number may read besides (Options.ReadOnly). After a
 // crash, opening drops what was never acknowledged and says so (Recovery).
@@ -18,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 
 	"github.com/daybook-go/daybook"
@@ -32,6 +34,7 @@ type Driver struct {
 	log      *log
 	recovery Recovery
 	writer   *writer // nil in a store opened for reading only
+	sealer   *sealer // nil besides while the log is damaged
 	watch    *watch  // nil in a store opened for writing
 	closing  sync.Once
 	closeErr error
@@ -85,18 +88,41 @@ func (d *Driver) openWriter(dir string) (err error) {
 	if err != nil {
 		return opening(dir, err)
 	}
-	s := newScan(d.log)
-	if err := s.run(&found); err != nil {
+	s, err := d.scan(dir, &found)
+	if err != nil {
 		return opening(dir, err)
 	}
-	d.recovery.Cut = s.cut
+	d.recovery.Cut, d.recovery.Reindexed = s.cut, s.reindexed
 	d.recovery.Clean = d.log.damage == nil && found.clean(s)
 	d.writer, err = newWriter(d, &found, lock)
 	if err != nil {
 		return opening(dir, err)
 	}
 	d.log.unwritten = d.writer.unwritten
+	if d.writer.failed == nil {
+		d.sealer = newSealer(d.log, d.options.Logger, &d.writer.mu, d.writer.segment.number)
+		d.log.seal = d.sealer.seal
+	}
 	return nil
+}
+
+// scan takes in the log as far as a survey allows. Where an index file is
+// damaged and so is what it was made of, the log is read whole: it tells what
+// is left.
+func (d *Driver) scan(dir string, found *survey) (*scan, error) {
+	for distrusted := false; ; distrusted = true {
+		x := d.log.index.sealed
+		x.store, x.inMemory, x.distrusted = found.ID, d.options.ReadOnly, distrusted
+		s := newScan(d.log)
+		err := s.run(found)
+		if distrusted || x.failure() == nil {
+			return s, err
+		}
+		if err := d.log.close(); err != nil {
+			return nil, err
+		}
+		d.log = newLog(dir, d.options.FS)
+	}
 }
 
 func opening(dir string, err error) error { return fmt.Errorf("disk: open %s: %w", dir, err) }
@@ -130,7 +156,7 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	if n := len(w.segment.marks); n > 0 {
 		w.marked = w.segment.marks[n-1].offset
 	}
-	for _, name := range found.stray {
+	for _, name := range slices.Concat(found.stray, l.index.sealed.unused(found.indexes)) {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
@@ -191,6 +217,9 @@ func (d *Driver) Close() error {
 		var errs []error
 		if d.writer != nil {
 			errs = append(errs, d.writer.close())
+		}
+		if d.sealer != nil {
+			d.sealer.stop()
 		}
 		if d.watch != nil {
 			errs = append(errs, d.watch.close())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -100,6 +101,9 @@ func filesOf(t *testing.T, dir string) files {
 	all := files{}
 	for _, f := range found {
 		data, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if errors.Is(err, fs.ErrNotExist) && strings.Contains(f.Name(), ".index") {
+			continue // merged meanwhile
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,12 @@ func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedCha
 		w.mu.Unlock()
 		return err
 	}
-	if refusal := w.checkImport(changesets, d); refusal != nil {
+	refusal := w.checkImport(changesets, d)
+	if err := w.log.index.sealed.failure(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	if refusal != nil {
 		if err := w.unlockAfter(ctx, w.hidden(w.last), daybook.DurabilityMemory); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // place is where a frame stands: the number of its segment, counted from 0 as
@@ -38,6 +39,10 @@ type summary struct {
 	claims    []daybook.Claim
 	releases  []daybook.Claim
 	selectors []selectors
+	// before is the head that the changeset follows in its stream; looked: it is
+	// known.
+	before daybook.Head
+	looked bool
 }
 
 // selectors is what queries look at in a record.
@@ -105,16 +110,36 @@ func summarise(f *frame, segment int) (*summary, bool) {
 // it. Readers must not see it before it is as durable as it asks, so the index
 // remembers what was shown last, and how the streams and claims stood before
 // what was not shown yet.
+//
+// It has a part in memory for each segment, from the newest back to those that
+// index files cover; below them, these files answer.
 type index struct {
-	postings
-	streams streams
-	appends appendIDs
-	holders map[claimKey]daybook.StreamID
-	tally         // of all that is decided
-	shown   tally // of what readers may see
+	parts  []*part // by segment, rising
+	sealed *sealed
+	tally        // of all that is decided
+	shown  tally // of what readers may see
 
 	hiddenEnds   []hiddenEnd   // in the order of the log
 	hiddenClaims []hiddenClaim // in the order of the log
+	older        sealedHead    // what was asked of the index files last
+}
+
+// part is what the index has in memory of one segment.
+type part struct {
+	postings
+	segment int // its number
+	first   daybook.Position
+	last    daybook.Position
+	streams streams // their ends are those of the whole log up to here
+	appends appendIDs
+	holders map[claimKey]holding // what was taken or released
+}
+
+// sealedHead is where a stream ends by the index files. What is asked once is
+// often asked again at once.
+type sealedHead struct {
+	id   daybook.StreamID
+	head daybook.Head
 }
 
 // tally is what stands in the log up to a place.
@@ -130,7 +155,7 @@ type tally struct {
 
 // hiddenEnd is where a stream ended before a changeset that is not shown yet.
 type hiddenEnd struct {
-	stream   uint32
+	stream   *stream
 	before   streamEnd
 	position daybook.Position // of the last record of the changeset
 }
@@ -154,40 +179,113 @@ type holding struct {
 	held   bool
 }
 
-func newIndex() index {
-	return index{
-		postings: newPostings(), streams: newStreams(), appends: newAppendIDs(),
-		holders: map[claimKey]daybook.StreamID{},
+func newPart(segment int) *part {
+	return &part{
+		segment: segment, postings: newPostings(), streams: newStreams(), appends: newAppendIDs(),
+		holders: map[claimKey]holding{},
 	}
+}
+
+// at returns the part of a segment, the newest or one behind it.
+func (x *index) at(segment int) *part {
+	if n := len(x.parts); n > 0 && x.parts[n-1].segment == segment {
+		return x.parts[n-1]
+	}
+	p := newPart(segment)
+	x.parts = append(x.parts, p)
+	return p
+}
+
+// drop forgets the parts of segments below one: index files answer for them.
+// All that stands in them must be shown.
+func (x *index) drop(below int) {
+	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.segment < below })
+	x.older = sealedHead{}
 }
 
 // head returns where a stream ends by all that is decided.
 func (x *index) head(id daybook.StreamID) daybook.Head {
-	if n, ok := x.streams.find(id); ok {
-		return x.streams.all.at(n).end.head()
+	for _, p := range slices.Backward(x.parts) {
+		if n, ok := p.streams.find(id); ok {
+			return p.streams.all.at(n).end.head()
+		}
 	}
-	return daybook.Head{}
+	if x.older.id != id {
+		x.older = sealedHead{daybook.StreamID{Partition: strings.Clone(id.Partition), Name: strings.Clone(id.Name)}, x.sealed.head(id)}
+	}
+	return x.older.head
 }
 
 // shownHead returns where a stream ends for readers.
 func (x *index) shownHead(id daybook.StreamID) daybook.Head {
-	if n, ok := x.streams.find(id); ok {
-		return x.shownEnd(n)
-	}
-	return daybook.Head{}
-}
-
-func (x *index) shownEnd(n uint32) daybook.Head {
-	end := &x.streams.all.at(n).end
-	if end.position > x.shown.last {
-		for i := range x.hiddenEnds {
-			if x.hiddenEnds[i].stream == n {
-				end = &x.hiddenEnds[i].before
-				break
+	for _, p := range slices.Backward(x.parts) {
+		if n, ok := p.streams.find(id); ok {
+			if end := x.shownEnd(p.streams.all.at(n)); end.position <= x.shown.last {
+				return end.head()
 			}
 		}
 	}
-	return end.head()
+	return x.sealed.head(id)
+}
+
+// shownEnd returns where a stream ended before all of its part that is not
+// shown.
+func (x *index) shownEnd(s *stream) *streamEnd {
+	if s.end.position > x.shown.last {
+		for i := range x.hiddenEnds {
+			if x.hiddenEnds[i].stream == s {
+				return &x.hiddenEnds[i].before
+			}
+		}
+	}
+	return &s.end
+}
+
+// framesOf returns the frames of a stream that stand below end, in order, from
+// the one that holds the version on.
+func (x *index) framesOf(id daybook.StreamID, from daybook.Version, end place) []streamFrame {
+	var frames []streamFrame
+	for _, p := range slices.Backward(x.parts) {
+		n, ok := p.streams.find(id)
+		if !ok {
+			continue
+		}
+		frames = append(p.streams.framesOf(p.streams.all.at(n), from, end), frames...)
+		if len(frames) > 0 && frames[0].first <= from {
+			return frames
+		}
+	}
+	below := 0
+	if len(x.parts) > 0 {
+		below = x.parts[0].segment
+	} else {
+		below = end.segment() + 1
+	}
+	return append(x.sealed.framesOf(id, from, below), frames...)
+}
+
+// findAppend returns the place of the first frame of an append. The oldest
+// counts: an import that was made in pieces may have cut one.
+func (x *index) findAppend(id daybook.ID) (at place, known bool) {
+	if at, known = x.sealed.findAppend(id); known {
+		return at, true
+	}
+	for _, p := range x.parts {
+		if at, known = p.appends.find(id); known {
+			return at, true
+		}
+	}
+	return 0, false
+}
+
+// holder returns who holds a claim by all that is decided.
+func (x *index) holder(key claimKey) (holder daybook.StreamID, held bool) {
+	for _, p := range slices.Backward(x.parts) {
+		if h, ok := p.holders[key]; ok {
+			return h.stream, h.held
+		}
+	}
+	return x.sealed.holder(key)
 }
 
 // shownHolder returns who holds a claim for readers.
@@ -197,13 +295,32 @@ func (x *index) shownHolder(key claimKey) (holder daybook.StreamID, held bool) {
 			return x.hiddenClaims[i].before.stream, x.hiddenClaims[i].before.held
 		}
 	}
-	holder, held = x.holders[key]
-	return holder, held
+	return x.holder(key)
 }
 
 // hidesClaim reports whether who holds a claim hangs on what is not shown yet.
 func (x *index) hidesClaim(key claimKey) bool {
 	return slices.ContainsFunc(x.hiddenClaims, func(c hiddenClaim) bool { return c.key == key })
+}
+
+// lastMatch returns the highest position above after that query selects; 0 if
+// there is none.
+func (x *index) lastMatch(query daybook.Query, after daybook.Position) daybook.Position {
+	if x.last <= after {
+		return 0
+	}
+	if !logindex.Narrow(query) {
+		return x.last
+	}
+	for _, p := range slices.Backward(x.parts) {
+		if p.last <= after {
+			return 0
+		}
+		if found := p.lastMatch(query, after, p.last); found > 0 {
+			return found
+		}
+	}
+	return x.sealed.lastMatch(query, after)
 }
 
 // add takes in the frames of one append, or of one import. It keeps no memory
@@ -227,24 +344,35 @@ func (x *index) add(summaries []*summary) {
 // addAppend notes where an append begins. An import that was made in pieces
 // may have cut one: the place that counts is that of its first frame.
 func (x *index) addAppend(s *summary) {
-	if _, known := x.appends.find(s.appendID); !known {
-		x.appends.add(s.appendID, s.place)
+	p := x.at(s.place.segment())
+	if _, known := p.appends.find(s.appendID); !known {
+		p.appends.add(s.appendID, s.place)
 	}
 }
 
 func (x *index) addFrame(s *summary) {
-	n, st := x.streams.get(s.stream)
-	x.hiddenEnds = append(x.hiddenEnds, hiddenEnd{n, st.end, s.lastPosition()})
+	p := x.at(s.place.segment())
+	st, made := p.streams.get(s.stream)
+	switch {
+	case made && s.looked:
+		st.end = endOf(s.before)
+	case made:
+		st.end = endOf(x.headBelow(s.stream))
+	}
+	x.hiddenEnds = append(x.hiddenEnds, hiddenEnd{st, st.end, s.lastPosition()})
 	if st.end.version == 0 {
 		st.end.first = s.first
 		x.tally.streams++
 	}
 	st.end.version, st.end.changeset = s.last(), s.number
 	st.end.position, st.end.recorded = s.lastPosition(), micros(s.recorded)
-	x.streams.add(st, streamFrame{s.first, s.place})
+	p.streams.add(st, streamFrame{s.first, s.place})
+	if p.last = s.lastPosition(); p.first == 0 {
+		p.first = s.firstPosition()
+	}
 	for i := range s.selectors {
 		r := &s.selectors[i]
-		x.postings.add(r.position, r.eventType, r.tags)
+		p.postings.add(r.position, r.eventType, r.tags)
 	}
 	x.last, x.ordinal, x.latest = s.lastPosition(), s.ordinal, s.recorded
 	x.changesets++
@@ -252,26 +380,33 @@ func (x *index) addFrame(s *summary) {
 	x.longest = max(x.longest, s.number)
 }
 
+// headBelow returns where a stream ends below the newest part.
+func (x *index) headBelow(id daybook.StreamID) daybook.Head {
+	below := index{parts: x.parts[:len(x.parts)-1], sealed: x.sealed, older: x.older}
+	return below.head(id)
+}
+
 // settle carries out the releases of an append, then its claims.
 func (x *index) settle(summaries []*summary) {
 	last := summaries[len(summaries)-1].lastPosition()
+	p := x.at(summaries[0].place.segment())
 	hide := func(key claimKey) {
-		stream, held := x.holders[key]
+		stream, held := x.holder(key)
 		x.hiddenClaims = append(x.hiddenClaims, hiddenClaim{key, holding{stream, held}, last})
 	}
 	for _, s := range summaries {
 		for _, claim := range s.releases {
 			key := keptClaim(s.stream.Partition, claim)
 			hide(key)
-			delete(x.holders, key)
+			p.holders[key] = holding{}
 		}
 	}
 	for _, s := range summaries {
 		for _, claim := range s.claims {
 			key := keptClaim(s.stream.Partition, claim)
 			hide(key)
-			_, st := x.streams.get(s.stream)
-			x.holders[key] = st.id
+			st, _ := p.streams.get(s.stream)
+			p.holders[key] = holding{st.id, true}
 		}
 	}
 }
@@ -340,6 +475,7 @@ func (f *succession) refuses(x *index, s *summary) (reason string) {
 			s.first, s.number, s.stream, head.Version, head.Changeset)
 	}
 	f.last, f.ordinal, f.latest = s.lastPosition(), s.ordinal, s.recorded
+	s.before, s.looked = head, true
 	f.heads[s.stream] = s.head(head)
 	return ""
 }

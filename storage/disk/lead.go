@@ -300,6 +300,7 @@ func (w *writer) begin(s *segment, takesRoom bool) error {
 	}
 	w.file = file
 	s.written.Store(segmentHeaderSize)
+	w.log.seal(s.number)
 	return nil
 }
 

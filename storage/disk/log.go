@@ -21,6 +21,10 @@ type log struct {
 	// everything visible is in the files.
 	unwritten func(s *segment, b []byte, offset int64) (written int64)
 
+	// seal is told that the segments below a number are sealed, on the disk and
+	// shown. Nil where this process does not write.
+	seal func(below int)
+
 	mu       sync.RWMutex // guards all below
 	index    index
 	segments []*segment
@@ -60,7 +64,9 @@ type addition struct {
 }
 
 func newLog(dir string, fsys FS) *log {
-	return &log{dir: dir, files: newFiles(fsys), index: newIndex()}
+	l := &log{dir: dir, files: newFiles(fsys)}
+	l.index.sealed = newSealed(l, fsys)
+	return l
 }
 
 // add makes appends visible.
@@ -138,6 +144,14 @@ var closedChannel = func() <-chan struct{} {
 	return c
 }()
 
+// drop lets the index forget in memory what index files have of the segments
+// below a number.
+func (l *log) drop(below int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.index.drop(below)
+}
+
 // open adds an empty segment.
 func (l *log) open(s *segment) {
 	l.mu.Lock()
@@ -159,7 +173,7 @@ func (l *log) close() error {
 	if closed {
 		return nil
 	}
-	return l.files.close()
+	return errors.Join(l.index.sealed.close(), l.files.close())
 }
 
 // extent is the log as a reader finds it when it begins.
@@ -169,6 +183,16 @@ type extent struct {
 	marks    []mark // of the last segment
 	last     daybook.Position
 	damage   *daybook.CorruptError
+}
+
+// extent returns the extent now.
+func (l *log) extent() (extent, error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return extent{}, daybook.ErrClosed
+	}
+	return l.extentLocked(), nil
 }
 
 // extentLocked returns the extent now; l.mu must be held.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // How much of the log is read at once: little for a read that may want little,
@@ -24,7 +25,7 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 			r.fail(err)
 			return
 		}
-		e, _, err := d.log.stream(daybook.StreamID{}, 0)
+		e, err := d.log.extent()
 		if err != nil {
 			r.fail(err)
 			return
@@ -53,7 +54,7 @@ type logReader struct {
 // to go on.
 func (r *logReader) walk() bool {
 	switch {
-	case selective(&r.read.Filter.Query):
+	case logindex.Narrow(r.read.Filter.Query):
 		return r.selected()
 	case r.read.Backwards:
 		return r.backward()

@@ -28,6 +28,9 @@ func (r *logReader) selected() bool {
 		}
 		next, low, high = r.frame.offset+r.frame.size(), r.frame.position, max(r.parts.lastPosition(), position)
 	}
+	if err := r.log.index.sealed.failure(); err != nil {
+		return r.fail(err)
+	}
 	return true
 }
 

@@ -59,12 +59,12 @@ func (l *log) stream(id daybook.StreamID, from daybook.Version) (extent, shownSt
 		return extent{}, shownStream{}, daybook.ErrClosed
 	}
 	e, x := l.extentLocked(), &l.index
-	n, ok := x.streams.find(id)
-	if !ok {
-		return e, shownStream{}, nil
+	head := x.shownHead(id)
+	if !head.Exists() {
+		return e, shownStream{}, x.sealed.failure()
 	}
 	end := placeOf(len(e.segments)-1, e.end)
-	return e, shownStream{head: x.shownEnd(n), frames: x.streams.framesOf(x.streams.all.at(n), from, end)}, nil
+	return e, shownStream{head: head, frames: x.framesOf(id, from, end)}, x.sealed.failure()
 }
 
 // streamReader yields the records of one stream.

@@ -22,6 +22,17 @@ type Recovery struct {
 	// is none. What lies before it can be read, and nothing can be appended:
 	// restore the store from a backup.
 	Damage *daybook.CorruptError
+	// Reindexed are the sealed segments that were read because their index files
+	// were missing, damaged or of another version, and were made anew. It says
+	// nothing about the log, and costs nothing but time. A store that is opened
+	// for reading only makes none, and keeps those indexes in memory.
+	Reindexed []Reindexed
+}
+
+// Reindexed is a segment whose index file was made anew.
+type Reindexed struct {
+	File   string // the segment
+	Reason string
 }
 
 // Cut is a piece at the end of a file that was dropped.
@@ -38,6 +49,9 @@ func (r *Recovery) report(logger *slog.Logger, dir string) {
 	attributes := []slog.Attr{
 		slog.String("dir", dir), slog.Bool("clean", r.Clean), slog.Int("segments", r.Segments),
 		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records),
+	}
+	if n := len(r.Reindexed); n > 0 {
+		attributes = append(attributes, slog.Int("reindexed", n), slog.String("because", r.Reindexed[0].Reason))
 	}
 	if r.Cut != nil {
 		level, what = slog.LevelWarn, "store opened after a crash: an append that was never acknowledged was dropped"

@@ -15,10 +15,14 @@ type scan struct {
 	ready []addition // not yet in the log
 	bytes int64      // of the frames in ready
 	cut   *Cut
+	// missed is why index files that there are were not taken, by the position
+	// at which they begin.
+	missed    map[daybook.Position]error
+	reindexed []Reindexed
 }
 
 func newScan(l *log) *scan {
-	return &scan{log: l}
+	return &scan{log: l, missed: map[daybook.Position]error{}}
 }
 
 // scanChunk is how much of a file a scan reads at once, and how many bytes of
@@ -26,21 +30,31 @@ func newScan(l *log) *scan {
 const scanChunk = 1 << 20
 
 // run reads on from where it stopped before, as far as the survey allows. What
-// is damaged it leaves in log.damage; an error is one of the file system.
+// index files cover it does not read. What is damaged it leaves in log.damage;
+// an error is one of the file system.
 func (s *scan) run(found *survey) error {
-	index := &s.log.index
-	s.chain = succession{index.last, index.ordinal, index.latest, map[daybook.StreamID]daybook.Head{}}
 	s.cut = nil
 	for i := max(0, len(s.log.segments)-1); i < len(found.found); i++ {
-		f := &found.found[i]
+		next, err := s.adopt(found)
+		if err != nil {
+			return err
+		}
+		if i = max(i, next); i == len(found.found) {
+			break
+		}
+		f, index := &found.found[i], &s.log.index
 		if i == len(s.log.segments) {
 			s.log.open(&segment{number: i, name: f.name, seed: f.seed, header: f.header, end: segmentHeaderSize})
 		}
+		s.chain = succession{index.last, index.ordinal, index.latest, map[daybook.StreamID]daybook.Head{}}
 		last := i == len(found.found)-1 && found.fault == nil
 		damage, err := s.segment(s.log.segments[i], f, found, last)
 		if err != nil || damage != nil {
 			s.damaged(damage)
 			return err
+		}
+		if f.sealed > 0 {
+			s.reindex(s.log.segments[i])
 		}
 	}
 	s.damaged(found.fault)
@@ -148,6 +162,9 @@ func (s *scan) take(target *segment, f *frame) error {
 	summary, ok := summarise(f, target.number)
 	if ok {
 		reason = s.chain.refuses(&s.log.index, summary)
+	}
+	if err := s.log.index.sealed.failure(); err != nil {
+		return err
 	}
 	if f.position < target.header.first {
 		reason = "the position lies below those of the segment"

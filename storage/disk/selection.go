@@ -2,53 +2,86 @@ package disk
 
 import (
 	"iter"
-	"slices"
 	"sort"
 
 	"github.com/daybook-go/daybook"
 )
 
-// selective reports whether the index can tell what a query selects: every
-// item names a type or a tag.
-func selective(query *daybook.Query) bool {
-	return len(query.Items) > 0 && !slices.ContainsFunc(query.Items, func(item daybook.QueryItem) bool {
-		return len(item.Types) == 0 && len(item.Tags) == 0
-	})
-}
-
 // selected yields the positions above one and up to another of the records
-// that a selective query selects, in the order of a read. It is the only way
-// by which reads ask the index for positions.
+// that a narrow query (logindex.Narrow) selects, in the order of a read. It is
+// the only way by which reads ask the index for positions. Where an index file
+// fails it, sealed.failure tells.
 func (l *log) selected(query *daybook.Query, after, to daybook.Position, backwards bool) iter.Seq[daybook.Position] {
 	return func(yield func(daybook.Position) bool) {
-		l.mu.RLock()
-		items := make([]itemPositions, len(query.Items))
-		for i, item := range query.Items {
-			for _, tag := range item.Tags {
-				items[i].all = append(items[i].all, l.index.postings.tagged(tag, backwards))
-			}
-			for _, eventType := range item.Types {
-				items[i].any = append(items[i].any, l.index.postings.typed(eventType, backwards))
-			}
+		recent, above := l.selections(query, backwards)
+		low, high := max(after, above), min(to, above) // what is recent, and what is sealed
+		if !backwards && !l.index.sealed.selected(query, after, high, false, yield) {
+			return
 		}
-		l.mu.RUnlock()
-		step, from := daybook.Position(1), after+1
-		if backwards {
-			step, from = -1, to
-		}
-		for after < from && from <= to {
-			var found daybook.Position
-			for i := range items {
-				if items[i].seek(from, backwards); earlier(items[i].next, found, backwards) {
-					found = items[i].next
-				}
+		for i := range recent {
+			if backwards {
+				i = len(recent) - 1 - i
 			}
-			if found == 0 || found <= after || found > to || !yield(found) {
+			if !recent[i].positions(low, to, backwards, yield) {
 				return
 			}
-			from = found + step
+		}
+		if backwards {
+			l.index.sealed.selected(query, after, high, true, yield)
 		}
 	}
+}
+
+// partSelection finds what a query selects in a part of the index.
+type partSelection []itemPositions
+
+// selections returns what a query selects in the parts of the index in memory,
+// as they are now, and the position above which they stand.
+func (l *log) selections(query *daybook.Query, backwards bool) (all []partSelection, above daybook.Position) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	above = l.index.last
+	for n, p := range l.index.parts {
+		if n == 0 {
+			above = p.first - 1
+		}
+		items := make(partSelection, len(query.Items))
+		for i, item := range query.Items {
+			for _, tag := range item.Tags {
+				items[i].all = append(items[i].all, p.tagged(tag, backwards))
+			}
+			for _, eventType := range item.Types {
+				items[i].any = append(items[i].any, p.typed(eventType, backwards))
+			}
+		}
+		all = append(all, items)
+	}
+	return all, above
+}
+
+// positions yields what is selected above a position and up to another. It
+// reports whether to go on.
+func (items partSelection) positions(after, to daybook.Position, backwards bool, yield func(daybook.Position) bool) bool {
+	step, from := daybook.Position(1), after+1
+	if backwards {
+		step, from = -1, to
+	}
+	for after < from && from <= to {
+		var found daybook.Position
+		for i := range items {
+			if items[i].seek(from, backwards); earlier(items[i].next, found, backwards) {
+				found = items[i].next
+			}
+		}
+		if found == 0 || found <= after || found > to {
+			return true
+		}
+		if !yield(found) {
+			return false
+		}
+		from = found + step
+	}
+	return true
 }
 
 // earlier reports whether a read comes to a before b; 0 is never.

@@ -45,6 +45,14 @@ func (e *streamEnd) head() daybook.Head {
 	}
 }
 
+// endOf is the inverse of streamEnd.head.
+func endOf(h daybook.Head) streamEnd {
+	if !h.Exists() {
+		return streamEnd{}
+	}
+	return streamEnd{h.Version, h.Changeset, h.First, h.Position, micros(h.RecordedAt)}
+}
+
 // frameNode is one frame of a stream, and leads to the one before it.
 type frameNode struct {
 	streamFrame
@@ -80,19 +88,19 @@ func (t *streams) find(id daybook.StreamID) (number uint32, ok bool) {
 
 // get is find for a stream that is made if it is unknown. It keeps no memory
 // of the id.
-func (t *streams) get(id daybook.StreamID) (number uint32, s *stream) {
+func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 	if n, ok := t.find(id); ok {
-		return n, t.all.at(n)
+		return t.all.at(n), false
 	}
 	partition, known := t.partitions[id.Partition]
 	if !known {
 		partition = t.names.keep(id.Partition)
 		t.partitions[partition] = partition
 	}
-	number, s = t.all.add()
+	number, s := t.all.add()
 	s.id = daybook.StreamID{Partition: partition, Name: t.names.keep(id.Name)}
 	t.slots.put(hashStream(id), number)
-	return number, s
+	return s, true
 }
 
 // add puts a frame behind the last one of s.

@@ -20,8 +20,9 @@ type survey struct {
 	marked bool           // there is a sound mark
 	found  []foundSegment // in order, up to the first that does not fit
 	// fault is what does not fit behind the last of found; nil if all fits.
-	fault *daybook.CorruptError
-	stray []string // unfinished files
+	fault   *daybook.CorruptError
+	stray   []string // unfinished files
+	indexes []string // index files, by what they cover
 }
 
 type foundSegment struct {
@@ -78,6 +79,9 @@ func (s *survey) list(fsys FS, dir string) error {
 		if target, unfinished := strings.CutSuffix(name, durable.Unfinished); unfinished && isOurs(target) {
 			s.stray = append(s.stray, name)
 		}
+		if _, _, ok := indexSpan(name); ok {
+			s.indexes = append(s.indexes, name)
+		}
 		first, ok := segmentFirst(name)
 		if !ok || s.fault != nil || s.bounded() && first > s.mark.segment {
 			continue
@@ -99,7 +103,8 @@ func (s *survey) list(fsys FS, dir string) error {
 // isOurs reports whether a store has a file of that name.
 func isOurs(name string) bool {
 	_, isSegment := segmentFirst(name)
-	return isSegment || name == identityName || name == endName || name == lockName || name == spareName
+	_, _, isIndex := indexSpan(name)
+	return isSegment || isIndex || name == identityName || name == endName || name == lockName || name == spareName
 }
 
 // bounded reports whether the mark bounds what may be seen.

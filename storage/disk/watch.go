@@ -30,8 +30,8 @@ func (d *Driver) openReader(dir string) error {
 		if err != nil {
 			return opening(dir, err)
 		}
-		s := newScan(d.log)
-		if err := s.run(&found); err != nil {
+		s, err := d.scan(dir, &found)
+		if err != nil {
 			return opening(dir, err)
 		}
 		// A writer that came after the look for one may have been writing what

@@ -98,16 +98,24 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		w.mu.Unlock()
 		return daybook.Receipt{}, err
 	}
-	if at, known := w.log.index.appends.find(a.ID); known {
+	at, known := w.log.index.findAppend(a.ID)
+	if known {
 		return w.repeat(ctx, a, level, at)
 	}
-	if refusal, pending := w.check(a); refusal != nil {
+	refusal, pending := w.check(a)
+	if refusal == nil {
+		w.assign(d)
+	}
+	if err := w.log.index.sealed.failure(); err != nil {
+		w.mu.Unlock()
+		return daybook.Receipt{}, err
+	}
+	if refusal != nil {
 		if err := w.unlockAfter(ctx, pending, daybook.DurabilityMemory); err != nil {
 			return daybook.Receipt{}, err
 		}
 		return daybook.Receipt{}, refusal
 	}
-	w.assign(d)
 	w.accept(d, level)
 	level, err = w.unlockAndWait(ctx)
 	if err != nil {
@@ -159,6 +167,7 @@ func (w *writer) assign(d *draft) {
 	ordinal, position := w.ordinal, w.last
 	for _, s := range d.summaries {
 		head := w.head(s.stream)
+		s.before, s.looked = head, true
 		ordinal++
 		s.number, s.ordinal, s.first, s.recorded = head.Changeset+1, ordinal, head.Version+1, recorded
 		for j := range s.selectors {

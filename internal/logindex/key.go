@@ -1,0 +1,71 @@
+package logindex
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/daybook-go/daybook"
+)
+
+// The table of an index holds entries of several kinds, sorted by the bytes of
+// their keys. The first byte of a key is its kind.
+const (
+	keyAppend     = 'a' // append id -> place of its first changeset
+	keyClaim      = 'c' // partition, kind, value -> who holds it, or nobody
+	keyFrames     = 'f' // stream, first version -> versions and places of some of its changesets
+	keyTag        = 'g' // tag, first position -> positions
+	keyPlaces     = 'p' // first position -> positions and places of some changesets
+	keyStream     = 's' // stream -> its head
+	keyStreamType = 'u' // partition, stream type, first position -> positions of first records of changesets
+	keyType       = 'y' // event type, first position -> positions
+)
+
+// appendKeyText adds a text so that keys sort as their texts do and no key is
+// the beginning of another: zeros are doubled by 255, and 0, 1 ends it.
+func appendKeyText(key []byte, text string) []byte {
+	for i := 0; i < len(text); i++ {
+		key = append(key, text[i])
+		if text[i] == 0 {
+			key = append(key, 0xff)
+		}
+	}
+	return append(key, 0, 1)
+}
+
+// cutKeyText is the inverse of appendKeyText.
+func cutKeyText(key []byte) (text string, rest []byte, ok bool) {
+	end := bytes.Index(key, []byte{0, 1})
+	if end < 0 {
+		return "", nil, false
+	}
+	return string(bytes.ReplaceAll(key[:end], []byte{0, 0xff}, []byte{0})), key[end+2:], true
+}
+
+func textKey(key []byte, kind byte, texts ...string) []byte {
+	key = append(key, kind)
+	for _, text := range texts {
+		key = appendKeyText(key, text)
+	}
+	return key
+}
+
+// streamKey returns the key of a stream for one of its kinds.
+func streamKey(key []byte, kind byte, id daybook.StreamID) []byte {
+	return textKey(key, kind, id.Partition, id.Name)
+}
+
+// numbered adds the number that the chunks of a list are told apart by.
+func numbered[N ~int64](key []byte, n N) []byte {
+	return binary.BigEndian.AppendUint64(key, uint64(n))
+}
+
+// hashKey returns 64 bits that depend on all of the key: FNV-1a, mixed.
+func hashKey(key []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range key {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
+	return h ^ h>>33
+}

@@ -1,0 +1,223 @@
+package logindex
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"sort"
+	"sync"
+)
+
+// pageBytes is how large a page of the table grows before the next is begun.
+const pageBytes = 4 << 10
+
+// checksumBytes is the size of the checksum behind each piece of a file.
+const checksumBytes = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// pieceSum returns the checksum of a piece of a file. The seed and the offset
+// are part of it, so that a piece of another file or place is not taken for
+// this one.
+func pieceSum(seed uint32, offset int64, piece []byte) uint32 {
+	var place [12]byte
+	binary.LittleEndian.PutUint32(place[:], seed)
+	binary.LittleEndian.PutUint64(place[4:], uint64(offset))
+	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, piece)
+}
+
+// pieces writes a file piece by piece, each with its checksum behind it.
+type pieces struct {
+	to     io.Writer
+	seed   uint32
+	offset int64
+	err    error
+}
+
+func (p *pieces) write(piece []byte) {
+	if p.err != nil {
+		return
+	}
+	sum := pieceSum(p.seed, p.offset, piece)
+	p.raw(binary.LittleEndian.AppendUint32(piece, sum))
+}
+
+// raw writes bytes that carry their own checksum.
+func (p *pieces) raw(b []byte) {
+	if p.err == nil {
+		_, p.err = p.to.Write(b)
+		p.offset += int64(len(b))
+	}
+}
+
+// readPiece reads a piece with its checksum into b, and returns it without.
+func readPiece(from io.ReaderAt, seed uint32, offset int64, b []byte) ([]byte, error) {
+	n, err := from.ReadAt(b, offset)
+	if n < len(b) {
+		if err == io.EOF {
+			return nil, fmt.Errorf("%w: it ends within a piece at offset %d", ErrDamaged, offset)
+		}
+		return nil, err
+	}
+	return checkPiece(seed, offset, b)
+}
+
+// checkPiece returns a piece without the checksum behind it.
+func checkPiece(seed uint32, offset int64, b []byte) ([]byte, error) {
+	piece := b[:len(b)-checksumBytes]
+	if binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece) {
+		return nil, fmt.Errorf("%w: the checksum at offset %d does not match", ErrDamaged, offset)
+	}
+	return piece, nil
+}
+
+// tableWriter writes the pages of a table. Keys must be added in rising order.
+type tableWriter struct {
+	*pieces
+	page   []byte
+	last   []byte // the key that was added last
+	fences []byte // of each page: its first key and its size with checksum
+}
+
+func (t *tableWriter) add(key, value []byte) {
+	shared := 0
+	if len(t.page) == 0 {
+		t.fences = appendBytes(t.fences, key)
+	} else {
+		for shared < len(key) && shared < len(t.last) && key[shared] == t.last[shared] {
+			shared++
+		}
+	}
+	t.page = binary.AppendUvarint(t.page, uint64(shared))
+	t.page = binary.AppendUvarint(t.page, uint64(len(key)-shared))
+	t.page = binary.AppendUvarint(t.page, uint64(len(value)))
+	t.page = append(t.page, key[shared:]...)
+	t.page = append(t.page, value...)
+	t.last = append(t.last[:0], key...)
+	if len(t.page) >= pageBytes {
+		t.flush()
+	}
+}
+
+func (t *tableWriter) flush() {
+	if len(t.page) > 0 {
+		t.fences = binary.AppendUvarint(t.fences, uint64(len(t.page)+checksumBytes))
+		t.write(t.page)
+		t.page = t.page[:0]
+	}
+}
+
+// table finds entries. Only its fences are in memory.
+type table struct {
+	from    io.ReaderAt
+	seed    uint32
+	keys    []byte   // the first keys of the pages
+	ends    []uint32 // of these keys in keys
+	offsets []int64  // of the pages, and of the end of the last
+}
+
+// openTable decodes the fences of pages that begin at an offset.
+func openTable(from io.ReaderAt, seed uint32, offset int64, fences []byte) (*table, error) {
+	t := &table{from: from, seed: seed, offsets: []int64{offset}}
+	d := decoder{rest: fences}
+	for len(d.rest) > 0 {
+		t.keys = append(t.keys, d.bytes()...)
+		t.ends = append(t.ends, uint32(len(t.keys)))
+		offset += int64(d.uvarint())
+		t.offsets = append(t.offsets, offset)
+		if d.failed || offset <= t.offsets[len(t.offsets)-2] || len(t.keys) == 0 {
+			return nil, fmt.Errorf("%w: the fences cannot be decoded", ErrDamaged)
+		}
+	}
+	return t, nil
+}
+
+func (t *table) pages() int { return len(t.ends) }
+
+func (t *table) firstKey(page int) []byte {
+	from := uint32(0)
+	if page > 0 {
+		from = t.ends[page-1]
+	}
+	return t.keys[from:t.ends[page]]
+}
+
+// pageOf returns the page that holds the key, if any does; -1 if the key lies
+// before the first.
+func (t *table) pageOf(key []byte) int {
+	return sort.Search(t.pages(), func(i int) bool { return bytes.Compare(t.firstKey(i), key) > 0 }) - 1
+}
+
+// read returns a page, in memory of buf if that is large enough.
+func (t *table) read(page int, buf []byte) ([]byte, error) {
+	size := t.offsets[page+1] - t.offsets[page]
+	if size <= checksumBytes || size > maxPage {
+		return nil, fmt.Errorf("%w: a page of %d bytes", ErrDamaged, size)
+	}
+	if int64(cap(buf)) < size {
+		buf = make([]byte, max(size, pageBytes*2))
+	}
+	return readPiece(t.from, t.seed, t.offsets[page], buf[:size])
+}
+
+// maxPage bounds what is allocated for a page: no entry is larger.
+const maxPage = 1 << 20
+
+// pageMemory is memory for a page that is looked at once.
+var pageMemory = sync.Pool{New: func() any { b := make([]byte, pageBytes*2); return &b }}
+
+// get calls found with the value of a key, which is valid during the call, and
+// reports whether there is one.
+func (t *table) get(key []byte, found func(value []byte) error) (bool, error) {
+	page := t.pageOf(key)
+	if page < 0 {
+		return false, nil
+	}
+	memory := pageMemory.Get().(*[]byte)
+	defer pageMemory.Put(memory)
+	b, err := t.read(page, *memory)
+	if err != nil {
+		return false, err
+	}
+	e := entries{rest: b}
+	for e.next() {
+		switch bytes.Compare(e.key, key) {
+		case 0:
+			return true, found(e.value)
+		case 1:
+			return false, nil
+		}
+	}
+	return false, e.err
+}
+
+// entries decodes a page from its front.
+type entries struct {
+	rest  []byte
+	key   []byte
+	value []byte
+	err   error
+}
+
+// next goes to the next entry, and reports whether there is one.
+func (e *entries) next() bool {
+	if len(e.rest) == 0 || e.err != nil {
+		return false
+	}
+	d := decoder{rest: e.rest}
+	shared, rest, value := d.uvarint(), d.uvarint(), d.uvarint()
+	if shared > uint64(len(e.key)) {
+		d.failed = true
+	} else {
+		e.key = append(e.key[:shared], d.take(rest)...)
+		e.value = d.take(value)
+	}
+	if d.failed || len(e.key) == 0 {
+		e.err = fmt.Errorf("%w: a page cannot be decoded", ErrDamaged)
+		return false
+	}
+	e.rest = d.rest
+	return true
+}

@@ -1,0 +1,123 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
+)
+
+// adopt takes the index files that go on where those in use end, as far as
+// there are any, and returns the number of the first segment that they do not
+// cover.
+func (s *scan) adopt(found *survey) (next int, err error) {
+	x := s.log.index.sealed
+	for {
+		next = x.next()
+		row, err := s.longest(found, next)
+		if row == nil || err != nil {
+			return next, err
+		}
+		s.adoptRow(row)
+	}
+}
+
+// longest opens the index file that covers most of the segments from a number
+// on; nil if there is none that can be used.
+func (s *scan) longest(found *survey, from int) (*sealedRow, error) {
+	x := s.log.index.sealed
+	if x.distrusted || from >= len(found.found) {
+		return nil, nil
+	}
+	first := found.found[from].header.first
+	for _, name := range slices.Backward(found.indexes) { // the longest of those that begin alike is the last
+		begin, end, _ := indexSpan(name)
+		if begin != first {
+			continue
+		}
+		span, err := s.span(found, from, end)
+		if err == nil {
+			var row *sealedRow
+			if row, err = x.open(s.log.path(name), span); err == nil {
+				return row, nil
+			}
+		}
+		if !errors.Is(err, logindex.ErrDamaged) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		s.missed[first] = err
+	}
+	return nil, nil
+}
+
+// span returns the segments from a number to the one of a name, as they are if
+// they are sealed and nothing is wrong with their sizes.
+func (s *scan) span(found *survey, from int, last daybook.Position) (span []*segment, err error) {
+	for i := from; i < len(found.found); i++ {
+		f := &found.found[i]
+		of := &segment{number: i, name: f.name, seed: f.seed, header: f.header, end: f.sealed}
+		of.written.Store(f.sealed)
+		if i < len(s.log.segments) {
+			of = s.log.segments[i]
+		}
+		if f.sealed == 0 || f.size != f.sealed || of.end != f.sealed {
+			break
+		}
+		span = append(span, of)
+		if f.header.first == last {
+			return span, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: it tells of segments that are not there", logindex.ErrDamaged)
+}
+
+// adoptRow uses an index in place of what it covers.
+func (s *scan) adoptRow(row *sealedRow) {
+	l := s.log
+	x := l.index.sealed
+	x.add(row)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	of := row.Segments()
+	for i, segment := range row.span {
+		if segment.number < len(l.segments) {
+			continue
+		}
+		for _, m := range of[i].Marks {
+			segment.marks = append(segment.marks, mark{m.Position, m.Offset})
+		}
+		l.segments = append(l.segments, segment)
+	}
+	if t := x.totals(); t.LastPosition > l.index.last {
+		l.index.tally = tally{
+			last: t.LastPosition, ordinal: t.LastOrdinal, latest: t.LastRecorded, streams: t.Streams,
+			changesets: t.Changesets, records: t.Records, longest: t.LongestStream,
+		}
+		l.index.show(l.index.tally)
+		l.tellLocked()
+	}
+	l.index.drop(row.next())
+}
+
+// reindex makes the index file of a sealed segment that was read because there
+// is none. Where it may not, or cannot, the segment's index stays in memory.
+func (s *scan) reindex(of *segment) {
+	x := s.log.index.sealed
+	if x.inMemory || x.distrusted || x.next() != of.number {
+		return
+	}
+	told := Reindexed{File: of.name, Reason: "there is no index file of it"}
+	if missed := s.missed[of.header.first]; missed != nil {
+		told.Reason = missed.Error()
+	}
+	row, err := x.build([]*segment{of})
+	if err != nil {
+		told.Reason += fmt.Sprintf("; making it anew failed: %v", err)
+	} else {
+		s.adoptRow(row)
+	}
+	s.reindexed = append(s.reindexed, told)
+}

@@ -1,0 +1,239 @@
+package disk
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
+	"github.com/daybook-go/daybook/internal/logindex"
+)
+
+// indexSuffix ends the names of index files: what is known of one or more
+// sealed segments, so that it need not be in memory. They hold nothing that
+// the segments do not.
+const indexSuffix = ".index"
+
+// indexName returns the name of the index file of the segments from one to
+// another.
+func indexName(first, last daybook.Position) string {
+	return fmt.Sprintf("%020d-%020d%s", first, last, indexSuffix)
+}
+
+// indexSpan returns the segments that the name of an index file tells.
+func indexSpan(name string) (first, last daybook.Position, ok bool) {
+	span, ok := strings.CutSuffix(name, indexSuffix)
+	if !ok || len(span) != 41 || span[20] != '-' {
+		return 0, 0, false
+	}
+	first, ok = segmentFirst(span[:20] + segmentSuffix)
+	last, also := segmentFirst(span[21:] + segmentSuffix)
+	return first, last, ok && also && first <= last
+}
+
+// sealed are the index files of the sealed segments, from the first segment
+// on, without gaps. It answers for the part of the log that they cover; above
+// it, the index in memory does.
+type sealed struct {
+	log   *log
+	fs    FS
+	store daybook.ID
+	// inMemory is set where nothing may be written: what is built stays in
+	// memory, as compact as it would be in a file.
+	inMemory bool
+	// distrusted is set where an index could neither be read nor built anew: no
+	// file is used then.
+	distrusted bool
+	stopping   atomic.Bool // no file is begun or written further
+
+	mu     sync.RWMutex // guards all below; held for the time of a lookup
+	rows   []*sealedRow // oldest first
+	failed error        // why an answer may be missing
+	closed bool
+}
+
+// sealedRow is an index and the segments that it covers.
+type sealedRow struct {
+	*logindex.Run
+	name  string // of its file; "" in memory
+	file  File
+	first int        // number of its first segment
+	span  []*segment // all of them
+	again sync.Mutex // held by who builds it anew
+}
+
+// next returns the number of the first segment that it does not cover.
+func (r *sealedRow) next() int { return r.first + len(r.span) }
+
+// place returns where a place in the index is in the log.
+func (r *sealedRow) place(p logindex.Place) place {
+	return placeOf(r.first+p.Segment(), p.Offset())
+}
+
+func newSealed(l *log, fsys FS) *sealed { return &sealed{log: l, fs: fsys} }
+
+// next returns the number of the first segment that is not covered.
+func (x *sealed) next() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.nextLocked()
+}
+
+func (x *sealed) nextLocked() int {
+	if len(x.rows) == 0 {
+		return 0
+	}
+	return x.rows[len(x.rows)-1].next()
+}
+
+// totals counts what is covered.
+func (x *sealed) totals() (all logindex.Totals) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, row := range x.rows {
+		all.Add(row.Totals())
+	}
+	return all
+}
+
+// open opens the file of an index of segments.
+func (x *sealed) open(name string, span []*segment) (*sealedRow, error) {
+	file, err := x.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	row, err := x.openRow(file, name, span)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return row, nil
+}
+
+func (x *sealed) openRow(file File, name string, span []*segment) (*sealedRow, error) {
+	size, err := file.Size()
+	if err != nil {
+		return nil, err
+	}
+	run, err := logindex.Open(file, size, x.store)
+	if err != nil {
+		return nil, err
+	}
+	if !madeOf(run.Segments(), span) {
+		return nil, fmt.Errorf("%w: it was made of other segments", logindex.ErrDamaged)
+	}
+	return &sealedRow{Run: run, name: name, file: file, first: span[0].number, span: span}, nil
+}
+
+// madeOf reports whether an index was made of segments as they are now.
+func madeOf(of []logindex.Segment, span []*segment) bool {
+	return slices.EqualFunc(of, span, func(of logindex.Segment, s *segment) bool {
+		return of.First == s.header.first && of.Bytes == s.end && of.Seed == s.seed
+	})
+}
+
+// write makes the index of segments that fill writes, and opens it.
+func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*sealedRow, error) {
+	if x.inMemory {
+		var memory bytes.Buffer
+		if _, err := fill(&memory); err != nil {
+			return nil, err
+		}
+		run, err := logindex.Open(bytes.NewReader(memory.Bytes()), int64(memory.Len()), x.store)
+		return &sealedRow{Run: run, first: span[0].number, span: span}, err
+	}
+	name := x.log.path(indexName(span[0].header.first, span[len(span)-1].header.first))
+	err := durable.Write(x.fs, name, func(file File) error {
+		to := bufio.NewWriterSize(&fileWriter{file: file, stopping: &x.stopping}, 256<<10)
+		if _, err := fill(to); err != nil {
+			return err
+		}
+		return to.Flush()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return x.open(name, span)
+}
+
+// fileWriter writes a file from its beginning on.
+type fileWriter struct {
+	file     File
+	offset   int64
+	stopping *atomic.Bool
+}
+
+func (w *fileWriter) Write(b []byte) (int, error) {
+	if w.stopping.Load() {
+		return 0, errStopped
+	}
+	n, err := w.file.WriteAt(b, w.offset)
+	w.offset += int64(n)
+	return n, err
+}
+
+// add puts a row behind the others.
+func (x *sealed) add(row *sealedRow) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.rows = append(x.rows, row)
+}
+
+// replace puts a row in place of those that cover the same segments, and
+// closes these. Their files stay.
+func (x *sealed) replace(row *sealedRow) (old []*sealedRow, err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == row.first })
+	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == row.next() })
+	if x.closed || from < 0 || to < from {
+		return nil, errors.Join(errStopped, row.close())
+	}
+	old = slices.Clone(x.rows[from : to+1])
+	x.rows = slices.Replace(x.rows, from, to+1, row)
+	for _, r := range old {
+		err = errors.Join(err, r.close())
+	}
+	return old, err
+}
+
+func (r *sealedRow) close() error {
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
+}
+
+// unused returns those of the named files that no row was read from.
+func (x *sealed) unused(names []string) (unused []string) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, name := range names {
+		if !slices.ContainsFunc(x.rows, func(r *sealedRow) bool { return r.name == x.log.path(name) }) {
+			unused = append(unused, name)
+		}
+	}
+	return unused
+}
+
+// stop ends the writing of files.
+func (x *sealed) stop() { x.stopping.Store(true) }
+
+func (x *sealed) close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var errs []error
+	if !x.closed {
+		x.closed = true
+		for _, row := range x.rows {
+			errs = append(errs, row.close())
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,263 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
+)
+
+// each calls visit with the rows, the newest first if backwards, until it is
+// done. A row that turns out to be damaged is built anew from its segments,
+// and asked again. Where that fails, the failure is kept, so that nobody takes
+// what is missing for an answer.
+func (x *sealed) each(backwards bool, visit func(*sealedRow) (done bool, err error)) {
+	if err := x.try(backwards, visit); err != nil {
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		if x.failed == nil && !x.closed {
+			x.failed = fmt.Errorf("disk: an index cannot be read or built anew: %w", err)
+		}
+	}
+}
+
+func (x *sealed) try(backwards bool, visit func(*sealedRow) (bool, error)) error {
+	for rebuilt := 0; ; rebuilt++ {
+		bad, err := x.visit(backwards, visit)
+		if err == nil || !errors.Is(err, logindex.ErrDamaged) || rebuilt == 3 {
+			return err
+		}
+		if again := x.rebuild(bad); again != nil {
+			return errors.Join(err, again)
+		}
+	}
+}
+
+func (x *sealed) visit(backwards bool, visit func(*sealedRow) (bool, error)) (bad *sealedRow, err error) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.closed {
+		return nil, daybook.ErrClosed
+	}
+	for i := range x.rows {
+		if backwards {
+			i = len(x.rows) - 1 - i
+		}
+		if done, err := visit(x.rows[i]); done || err != nil {
+			return x.rows[i], err
+		}
+	}
+	return nil, nil
+}
+
+// failure returns why an answer that was given may be wrong.
+func (x *sealed) failure() error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.failed == nil && x.closed {
+		return daybook.ErrClosed
+	}
+	return x.failed
+}
+
+// head returns where a stream ends.
+func (x *sealed) head(id daybook.StreamID) daybook.Head { return x.headBelow(id, x.next()) }
+
+// headBelow returns where a stream ends below a segment at which a row begins.
+func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head) {
+	x.each(true, func(r *sealedRow) (found bool, err error) {
+		if r.first >= segment {
+			return false, nil
+		}
+		h, found, err := r.Head(id)
+		if found {
+			head = h
+		}
+		return found, err
+	})
+	return head
+}
+
+// framesOf returns the frames of a stream in the segments below one, in order,
+// from the one that holds the version on.
+func (x *sealed) framesOf(id daybook.StreamID, from daybook.Version, below int) []streamFrame {
+	var frames []streamFrame
+	x.each(true, func(r *sealedRow) (bool, error) {
+		if r == x.rows[len(x.rows)-1] {
+			frames = frames[:0] // also if an earlier round met a damaged row
+		}
+		for f, err := range r.Changesets(id, from, 0, true) {
+			if err != nil {
+				return false, err
+			}
+			if at := r.place(f.Place); at.segment() < below {
+				frames = append(frames, streamFrame{f.First, at})
+			}
+		}
+		n := len(frames)
+		return n > 0 && frames[n-1].first <= from, nil
+	})
+	slices.Reverse(frames)
+	return frames
+}
+
+// findAppend returns the place of the first frame of an append.
+func (x *sealed) findAppend(id daybook.ID) (at place, known bool) {
+	x.each(false, func(r *sealedRow) (found bool, err error) {
+		p, found, err := r.Append(id)
+		if found {
+			at, known = r.place(p), true
+		}
+		return found, err
+	})
+	return at, known
+}
+
+// holder returns who holds a claim.
+func (x *sealed) holder(key claimKey) (holder daybook.StreamID, held bool) {
+	x.each(true, func(r *sealedRow) (found bool, err error) {
+		h, found, err := r.Claim(key.partition, key.claim)
+		if found {
+			holder, held = h, h.Name != ""
+		}
+		return found, err
+	})
+	return holder, held
+}
+
+// lastMatch returns the highest position above after that a query, which must
+// be narrow, selects; 0 if there is none.
+func (x *sealed) lastMatch(query daybook.Query, after daybook.Position) (found daybook.Position) {
+	x.each(true, func(r *sealedRow) (done bool, err error) {
+		last := r.Totals().LastPosition
+		if last <= after {
+			return true, nil
+		}
+		selection, err := r.Select(query)
+		if err != nil {
+			return false, err
+		}
+		at, err := selection.Previous(last)
+		if at > after {
+			found = at
+		}
+		return at > 0, err
+	})
+	return found
+}
+
+// positionsPage is how many positions are found at once.
+const positionsPage = 512
+
+// selected yields the positions above one and up to another that a narrow
+// query selects, in the order of a read. It reports whether to go on.
+func (x *sealed) selected(query *daybook.Query, after, to daybook.Position, backwards bool, yield func(daybook.Position) bool) bool {
+	for after < to {
+		page := x.positions(query, after, to, backwards)
+		for _, position := range page {
+			if !yield(position) {
+				return false
+			}
+		}
+		if len(page) < positionsPage {
+			return x.failure() == nil
+		}
+		if last := page[len(page)-1]; backwards {
+			to = last - 1
+		} else {
+			after = last
+		}
+	}
+	return true
+}
+
+// positions returns the first of these positions.
+func (x *sealed) positions(query *daybook.Query, after, to daybook.Position, backwards bool) []daybook.Position {
+	var page []daybook.Position
+	x.each(backwards, func(r *sealedRow) (full bool, err error) {
+		if r == x.rows[0] && !backwards || r == x.rows[len(x.rows)-1] && backwards {
+			page = page[:0] // also if an earlier round met a damaged row
+		}
+		totals := r.Totals()
+		if totals.LastPosition <= after || totals.FirstPosition > to {
+			return false, nil
+		}
+		selection, err := r.Select(*query)
+		if err != nil {
+			return false, err
+		}
+		at, find, step := after+1, selection.Next, daybook.Position(1)
+		if backwards {
+			at, find, step = to, selection.Previous, -1
+		}
+		for len(page) < positionsPage && err == nil && after < at && at <= to {
+			if at, err = find(at); at > after && at <= to {
+				page = append(page, at)
+				at += step
+			}
+		}
+		return len(page) == positionsPage, err
+	})
+	return page
+}
+
+// headsPage is how many heads are read from each row at once.
+const headsPage = 512
+
+// heads returns streams that sort above one, in order, with the heads that
+// they have in the index files: at least one, if there is any.
+func (x *sealed) heads(after daybook.StreamID) ([]daybook.StreamHead, error) {
+	found := map[daybook.StreamID]daybook.Head{}
+	var bound *daybook.StreamID // rows that have more have it above this one
+	x.each(true, func(r *sealedRow) (bool, error) {
+		n := 0
+		for head, err := range r.Streams(after) {
+			if err != nil {
+				return false, err
+			}
+			if _, newer := found[head.Stream]; !newer {
+				found[head.Stream] = head.Head
+			}
+			if n++; n == headsPage {
+				if bound == nil || compareStreams(head.Stream, *bound) < 0 {
+					bound = &head.Stream
+				}
+				break
+			}
+		}
+		return false, nil
+	})
+	var heads []daybook.StreamHead
+	for id, head := range found {
+		if bound == nil || compareStreams(id, *bound) <= 0 {
+			heads = append(heads, daybook.StreamHead{Stream: id, Head: head})
+		}
+	}
+	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+	return heads, x.failure()
+}
+
+// streams yields the streams that sort above one, in order.
+func (x *sealed) streams(after daybook.StreamID) iter.Seq2[daybook.StreamHead, error] {
+	return func(yield func(daybook.StreamHead, error) bool) {
+		for {
+			heads, err := x.heads(after)
+			if err != nil {
+				yield(daybook.StreamHead{}, err)
+				return
+			}
+			for _, head := range heads {
+				if !yield(head, nil) {
+					return
+				}
+			}
+			if len(heads) == 0 {
+				return
+			}
+			after = heads[len(heads)-1].Stream
+		}
+	}
+}
