@@ -107,13 +107,13 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		}
 		return daybook.Receipt{}, refusal
 	}
-	w.assign(d)
+	recorded := w.assign(d)
 	w.accept(d, level)
 	level, err = w.unlockAndWait(ctx)
 	if err != nil {
 		return daybook.Receipt{}, err
 	}
-	return d.receipt(level), nil
+	return daybook.Receipt{AppendID: a.ID, RecordedAt: recorded, Durability: level, Changesets: d.receipts}, nil
 }
 
 // repeat answers an append that is known already, and whose first frame stands
@@ -151,13 +151,13 @@ func (w *writer) reached(at place) daybook.Durability {
 
 // assign gives the changesets of an append what follows from the end of the
 // log. No stream stands in it twice.
-func (w *writer) assign(d *draft) {
-	recorded := w.latest
+func (w *writer) assign(d *draft) (recorded time.Time) {
+	recorded = w.latest
 	if now := daybook.Microseconds(w.now()); now.After(recorded) {
 		recorded = now
 	}
 	ordinal, position := w.ordinal, w.last
-	for _, s := range d.summaries {
+	for i, s := range d.summaries {
 		head := w.head(s.stream)
 		ordinal++
 		s.number, s.ordinal, s.first, s.recorded = head.Changeset+1, ordinal, head.Version+1, recorded
@@ -165,7 +165,9 @@ func (w *writer) assign(d *draft) {
 			position++
 			s.selectors[j].position = position
 		}
+		d.receipts[i] = s.receipt()
 	}
+	return recorded
 }
 
 // accept puts a draft, whose summaries are complete, into the newest round.
