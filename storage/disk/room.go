@@ -14,8 +14,11 @@ import (
 const spareName = "SPARE"
 
 const (
-	// roomAfter is how much a process writes before it makes room ahead. Less
-	// is not worth it.
+	// largeRound is how large a round must be to want no room: writing the
+	// room costs it more than it saves.
+	largeRound = 512 << 10
+	// roomAfter is how much a process writes into a segment before it makes
+	// room ahead. Less is not worth it.
 	roomAfter = 256 << 10
 	// firstRoom is how much the first room has; each further one has twice as
 	// much as the one before, up to that of a segment.

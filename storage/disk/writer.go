@@ -44,11 +44,10 @@ type writer struct {
 	next    int64 // offset in segment
 	marked  int64 // offset of its last mark; 0: it has none
 	roomy   int64 // how much room was made for it; 0: its file grows
-	// appended is how much this process has put into the log.
-	appended int64
-	last     daybook.Position
-	ordinal  daybook.Ordinal
-	latest   time.Time
+	small   int64 // how much of it this process has written in small rounds
+	last    daybook.Position
+	ordinal daybook.Ordinal
+	latest  time.Time
 	// The end of what is on the disk.
 	syncedSegment *segment
 	synced        int64 // in syncedSegment
@@ -191,7 +190,6 @@ func (w *writer) accept(d *draft, level daybook.Durability) {
 	}
 	w.next += int64(len(d.buf))
 	w.queued += int64(len(d.buf))
-	w.appended += int64(len(d.buf))
 	w.log.mu.Lock()
 	w.log.index.add(d.summaries)
 	r.note(level, w.log.index.tally)
