@@ -144,10 +144,10 @@ func (a Append) normal() Append {
 	if !given {
 		a.ID = NewID()
 	}
-	changesets := make([]Changeset, len(a.Changesets))
+	changesets, room := copies(a.Changesets)
 	n := 0
 	for i, c := range a.Changesets {
-		events := make([]Event, len(c.Events))
+		events := room[n : n+len(c.Events) : n+len(c.Events)]
 		for j, e := range c.Events {
 			id := e.ID
 			if id == (ID{}) {
@@ -161,6 +161,23 @@ func (a Append) normal() Append {
 	}
 	a.Changesets = changesets
 	return a
+}
+
+// copies returns memory for copies of changesets and of their events: one
+// piece where there is one of each, as most often.
+func copies(of []Changeset) ([]Changeset, []Event) {
+	if len(of) == 1 && len(of[0].Events) == 1 {
+		one := new(struct {
+			changeset [1]Changeset
+			event     [1]Event
+		})
+		return one.changeset[:], one.event[:]
+	}
+	events := 0
+	for i := range of {
+		events += len(of[i].Events)
+	}
+	return make([]Changeset, len(of)), make([]Event, events)
 }
 
 // eventID returns the id of the nth event of an append. Where the caller gave

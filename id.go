@@ -20,13 +20,14 @@ var lastTick atomic.Int64
 // NewID returns a fresh id of version 7. Those of one process rise. An id is
 // unique, and no secret: where it must not be guessed, bring one.
 //
-// An append needs two, so they are drawn from the generator of the runtime,
+// Each append takes one, so it is drawn from the generator of the runtime,
 // which was seeded by the system, rather than from the system each time.
 func NewID() ID {
 	now := time.Now().UnixNano()
 	const milli = int64(time.Millisecond)
 	tick := now/milli<<12 | now%milli<<12/milli
-	for last := lastTick.Load(); ; last = lastTick.Load() {
+	for {
+		last := lastTick.Load()
 		tick = max(tick, last+1)
 		if lastTick.CompareAndSwap(last, tick) {
 			break

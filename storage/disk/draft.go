@@ -21,6 +21,8 @@ type draft struct {
 	frames    []draftFrame
 	summaries []*summary // of the frames
 	selectors []selectors
+	// receipts are for the caller of an append, and filled in as it is decided.
+	receipts []daybook.ChangesetReceipt
 }
 
 type draftFrame struct {
@@ -40,6 +42,7 @@ func (d *draft) free() {
 	clear(d.frames)
 	clear(d.summaries)
 	clear(d.selectors)
+	d.receipts = nil
 	d.buf, d.frames, d.summaries, d.selectors = d.buf[:0], d.frames[:0], d.summaries[:0], d.selectors[:0]
 	drafts.Put(d)
 }
@@ -88,6 +91,7 @@ func draftAppend(a *daybook.Append) (*draft, error) {
 		records += len(a.Changesets[i].Events)
 	}
 	d.begin(len(a.Changesets), records)
+	d.receipts = make([]daybook.ChangesetReceipt, len(a.Changesets))
 	for i := range a.Changesets {
 		d.add(a.ID, &a.Changesets[i], nil)
 		if err := d.checkSize(); err != nil {
@@ -138,17 +142,4 @@ func (d *draft) checkSize() error {
 		return &daybook.LimitError{Field: "append", Value: n, Limit: maxAppendBytes, Unit: "bytes"}
 	}
 	return nil
-}
-
-// receipt returns where the append went, once its summaries are complete.
-func (d *draft) receipt(level daybook.Durability) daybook.Receipt {
-	first := d.summaries[0]
-	r := daybook.Receipt{
-		AppendID: first.appendID, RecordedAt: first.recorded, Durability: level,
-		Changesets: make([]daybook.ChangesetReceipt, len(d.summaries)),
-	}
-	for i, s := range d.summaries {
-		r.Changesets[i] = s.receipt()
-	}
-	return r
 }

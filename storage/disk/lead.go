@@ -35,7 +35,7 @@ func (w *writer) roundFor(n int64) *round {
 	}
 	if overflows {
 		w.segment = w.nextSegment()
-		w.next, w.marked, synced = segmentHeaderSize, 0, segmentHeaderSize
+		w.next, w.marked, w.small, synced = segmentHeaderSize, 0, 0, segmentHeaderSize
 	}
 	r := newRound(w.segment, w.next, synced, w.spare[:0])
 	r.creates, w.spare = overflows, nil
@@ -52,16 +52,17 @@ func (w *writer) outgrows(n int64) bool { return w.next+n > w.roomy && w.room.is
 
 // wantsRoom returns the size of the room that is to be made next, and how much
 // of it by now: for the first one fast, then as the one before is used up.
+// Large rounds want none.
 func (w *writer) wantsRoom() (size, bytes int64) {
 	switch {
-	case w.segmentBytes < 4*roomAfter || w.appended < roomAfter:
+	case w.segmentBytes < 4*roomAfter:
 		return 0, 0
 	case w.roomy == 0:
-		return min(firstRoom, w.segmentBytes), (w.appended - roomAfter) * roomPace
+		return min(firstRoom, w.segmentBytes), (w.small - roomAfter) * roomPace
 	}
 	// It is ready when four fifths of this one are used.
 	size = min(2*w.roomy, w.segmentBytes)
-	return size, int64(1.25 * float64(size) * float64(w.next) / float64(w.roomy))
+	return size, int64(1.25 * float64(size) * float64(w.small) / float64(w.roomy))
 }
 
 // nextSegment returns the segment that follows the present one. Its file is
@@ -227,6 +228,9 @@ func (w *writer) step() bool {
 	w.show()
 	w.queue = slices.Delete(w.queue, 0, 1)
 	w.queued -= int64(len(r.buf))
+	if len(r.buf) < largeRound && r.segment == w.segment {
+		w.small += int64(len(r.buf))
+	}
 	if cap(r.buf) <= roundBytes {
 		w.spare = r.buf
 	}

@@ -14,19 +14,22 @@ import (
 const spareName = "SPARE"
 
 const (
-	// roomAfter is how much a process writes before it makes room ahead. Less
-	// is not worth it.
-	roomAfter = 256 << 10
+	// largeRound is how large a round must be to want no room: writing the
+	// room costs it more than it saves.
+	largeRound = 512 << 10
+	// roomAfter is how much a process writes into a segment before it makes
+	// room ahead. Less is not worth it.
+	roomAfter = 64 << 10
 	// firstRoom is how much the first room has; each further one has twice as
 	// much as the one before, up to that of a segment.
-	firstRoom = 8 << 20
+	firstRoom = 2 << 20
 	// roomPiece is how much is written and synced at once. A quarter of it
 	// takes as long to sync, and four times as many disturb more; four times
 	// as much holds up the log for long.
 	roomPiece = 1 << 20
 	// roomPace is how many bytes of the first room are written for each byte
 	// of the log.
-	roomPace = 16
+	roomPace = 32
 )
 
 // room makes the file of the next segment ready while the present one is

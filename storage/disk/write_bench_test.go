@@ -37,6 +37,8 @@ func benchmarkAppend(b *testing.B, writers, group int, level daybook.Durability,
 	}
 	defer d.Close()
 	store := daybook.New(d, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	data := []byte(`{"pad":"` + strings.Repeat("x", 246) + `"}`)
 	var left atomic.Int64
 	left.Store(int64(b.N))
@@ -54,7 +56,7 @@ func benchmarkAppend(b *testing.B, writers, group int, level daybook.Durability,
 						events[i].Tags = []string{"open"}
 					}
 				}
-				_, err := store.AppendAll(context.Background(), daybook.Append{
+				_, err := store.AppendAll(ctx, daybook.Append{
 					Durability: level, Condition: condition,
 					Changesets: []daybook.Changeset{{Stream: stream, Expect: daybook.ExpectVersion(version), Events: events}},
 				})

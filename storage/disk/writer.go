@@ -44,11 +44,10 @@ type writer struct {
 	next    int64 // offset in segment
 	marked  int64 // offset of its last mark; 0: it has none
 	roomy   int64 // how much room was made for it; 0: its file grows
-	// appended is how much this process has put into the log.
-	appended int64
-	last     daybook.Position
-	ordinal  daybook.Ordinal
-	latest   time.Time
+	small   int64 // how much of it this process has written in small rounds
+	last    daybook.Position
+	ordinal daybook.Ordinal
+	latest  time.Time
 	// The end of what is on the disk.
 	syncedSegment *segment
 	synced        int64 // in syncedSegment
@@ -103,8 +102,9 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		return w.repeat(ctx, a, level, at)
 	}
 	refusal, pending := w.check(a)
+	var recorded time.Time
 	if refusal == nil {
-		w.assign(d)
+		recorded = w.assign(d)
 	}
 	if err := w.log.index.sealed.failure(); err != nil {
 		w.mu.Unlock()
@@ -121,7 +121,7 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 	if err != nil {
 		return daybook.Receipt{}, err
 	}
-	return d.receipt(level), nil
+	return daybook.Receipt{AppendID: a.ID, RecordedAt: recorded, Durability: level, Changesets: d.receipts}, nil
 }
 
 // repeat answers an append that is known already, and whose first frame stands
@@ -159,13 +159,13 @@ func (w *writer) reached(at place) daybook.Durability {
 
 // assign gives the changesets of an append what follows from the end of the
 // log. No stream stands in it twice.
-func (w *writer) assign(d *draft) {
-	recorded := w.latest
+func (w *writer) assign(d *draft) (recorded time.Time) {
+	recorded = w.latest
 	if now := daybook.Microseconds(w.now()); now.After(recorded) {
 		recorded = now
 	}
 	ordinal, position := w.ordinal, w.last
-	for _, s := range d.summaries {
+	for i, s := range d.summaries {
 		head := w.head(s.stream)
 		s.before, s.looked = head, true
 		ordinal++
@@ -174,7 +174,9 @@ func (w *writer) assign(d *draft) {
 			position++
 			s.selectors[j].position = position
 		}
+		d.receipts[i] = s.receipt()
 	}
+	return recorded
 }
 
 // accept puts a draft, whose summaries are complete, into the newest round.
@@ -198,7 +200,6 @@ func (w *writer) accept(d *draft, level daybook.Durability) {
 	}
 	w.next += int64(len(d.buf))
 	w.queued += int64(len(d.buf))
-	w.appended += int64(len(d.buf))
 	w.log.mu.Lock()
 	w.log.index.add(d.summaries)
 	r.note(level, w.log.index.tally)
