@@ -7,7 +7,8 @@ import (
 
 // Hooks let a program watch its store: for logs, metrics and spans, without a
 // telemetry library in here. Every hook may be nil, is called in the goroutine
-// of the call it tells about, and must not call the store.
+// of the call it tells about, and must not call the store. What it is given is
+// good during the call only: to keep an event, clone it.
 type Hooks struct {
 	// AppendStart is called before an append, and may return a context that
 	// the append and AppendEnd are given.
