@@ -14,7 +14,7 @@ func TestIndexAnswersAsTheLogDoes(t *testing.T) {
 	g := newGenerator(t)
 	const segments = 5
 	for range segments {
-		g.segment(60 + g.IntN(200))
+		g.segment(40 + g.IntN(100))
 	}
 	var singles []*Run
 	for n := range segments {

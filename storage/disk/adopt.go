@@ -18,10 +18,15 @@ func (s *scan) adopt(found *survey) (next int, err error) {
 	for {
 		next = x.next()
 		row, err := s.longest(found, next)
+		if row == nil && err == nil {
+			row, err = s.partOf(found, next)
+		}
 		if row == nil || err != nil {
 			return next, err
 		}
-		s.adoptRow(row)
+		if err := s.adoptRow(row); err != nil || row.part {
+			return next, err
+		}
 	}
 }
 
@@ -75,10 +80,12 @@ func (s *scan) span(found *survey, from int, last daybook.Position) (span []*seg
 }
 
 // adoptRow uses an index in place of what it covers.
-func (s *scan) adoptRow(row *sealedRow) {
+func (s *scan) adoptRow(row *sealedRow) error {
 	l := s.log
 	x := l.index.sealed
-	x.add(row)
+	if err := x.add(row); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	of := row.Segments()
@@ -88,6 +95,9 @@ func (s *scan) adoptRow(row *sealedRow) {
 		}
 		for _, m := range of[i].Marks {
 			segment.marks = append(segment.marks, mark{m.Position, m.Offset})
+		}
+		if row.part {
+			segment = segment.asItIs()
 		}
 		l.segments = append(l.segments, segment)
 	}
@@ -100,6 +110,29 @@ func (s *scan) adoptRow(row *sealedRow) {
 		l.tellLocked()
 	}
 	l.index.drop(row.next())
+	return nil
+}
+
+// partOf opens the index of what the last segment held when the store was
+// closed, unless the segment was read already; nil if there is none that can be
+// used. What it covers was synced then, so it is no torn tail.
+func (s *scan) partOf(found *survey, last int) (*sealedRow, error) {
+	x := s.log.index.sealed
+	if x.distrusted || last != len(found.found)-1 || last < len(s.log.segments) || found.fault != nil {
+		return nil, nil
+	}
+	f := &found.found[last]
+	limit := f.size
+	if found.bounded() {
+		limit = min(limit, found.mark.visible)
+	}
+	name := s.log.path(indexName(f.header.first, f.header.first))
+	as := &segment{number: last, name: f.name, seed: f.seed, header: f.header}
+	row, err := x.openPart(name, as, limit)
+	if errors.Is(err, logindex.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return row, err
 }
 
 // reindex makes the index file of a sealed segment that was read because there
@@ -116,8 +149,8 @@ func (s *scan) reindex(of *segment) {
 	row, err := x.build([]*segment{of})
 	if err != nil {
 		told.Reason += fmt.Sprintf("; making it anew failed: %v", err)
-	} else {
-		s.adoptRow(row)
+	} else if err := s.adoptRow(row); err != nil {
+		told.Reason += fmt.Sprintf("; closing the old one failed: %v", err)
 	}
 	s.reindexed = append(s.reindexed, told)
 }

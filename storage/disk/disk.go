@@ -218,8 +218,12 @@ func (d *Driver) Close() error {
 		if d.writer != nil {
 			errs = append(errs, d.writer.close())
 		}
+		clean := d.writer != nil && d.writer.failed == nil && errs[0] == nil
 		if d.sealer != nil {
 			d.sealer.stop()
+			if clean {
+				d.sealer.closed(d.writer.segment, d.writer.segmentBytes)
+			}
 		}
 		if d.watch != nil {
 			errs = append(errs, d.watch.close())

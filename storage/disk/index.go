@@ -127,7 +127,8 @@ type index struct {
 // part is what the index has in memory of one segment.
 type part struct {
 	postings
-	segment int // its number
+	segment int   // its number
+	begin   place // of its first frame
 	first   daybook.Position
 	last    daybook.Position
 	streams streams // their ends are those of the whole log up to here
@@ -255,11 +256,9 @@ func (x *index) framesOf(id daybook.StreamID, from daybook.Version, end place) [
 			return frames
 		}
 	}
-	below := 0
+	below := end
 	if len(x.parts) > 0 {
-		below = x.parts[0].segment
-	} else {
-		below = end.segment() + 1
+		below = x.parts[0].begin
 	}
 	return append(x.sealed.framesOf(id, from, below), frames...)
 }
@@ -368,7 +367,7 @@ func (x *index) addFrame(s *summary) {
 	st.end.position, st.end.recorded = s.lastPosition(), micros(s.recorded)
 	p.streams.add(st, streamFrame{s.first, s.place})
 	if p.last = s.lastPosition(); p.first == 0 {
-		p.first = s.firstPosition()
+		p.begin, p.first = s.place, s.firstPosition()
 	}
 	for i := range s.selectors {
 		r := &s.selectors[i]

@@ -66,11 +66,19 @@ type sealedRow struct {
 	file  File
 	first int        // number of its first segment
 	span  []*segment // all of them
+	// part is set if it covers only what a segment held when the store was
+	// closed; then the segment stands in span as it was.
+	part  bool
 	again sync.Mutex // held by who builds it anew
 }
 
-// next returns the number of the first segment that it does not cover.
-func (r *sealedRow) next() int { return r.first + len(r.span) }
+// next returns the number of the first segment that it does not cover whole.
+func (r *sealedRow) next() int {
+	if r.part {
+		return r.first
+	}
+	return r.first + len(r.span)
+}
 
 // place returns where a place in the index is in the log.
 func (r *sealedRow) place(p logindex.Place) place {
@@ -131,6 +139,31 @@ func (x *sealed) openRow(file File, name string, span []*segment) (*sealedRow, e
 	return &sealedRow{Run: run, name: name, file: file, first: span[0].number, span: span}, nil
 }
 
+// openPart opens the file of an index of a segment that may have grown since,
+// up to a limit. It makes the segment what it was then.
+func (x *sealed) openPart(name string, of *segment, limit int64) (*sealedRow, error) {
+	file, err := x.fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	size, err := file.Size()
+	var run *logindex.Run
+	if err == nil {
+		run, err = logindex.Open(file, size, x.store)
+	}
+	if err == nil {
+		of.end = run.Segments()[0].Bytes
+		of.written.Store(of.end)
+		if of.end > limit || !madeOf(run.Segments(), []*segment{of}) {
+			err = fmt.Errorf("%w: it was made of more than there is", logindex.ErrDamaged)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &sealedRow{Run: run, name: name, file: file, first: of.number, span: []*segment{of}, part: true}, nil
+}
+
 // madeOf reports whether an index was made of segments as they are now.
 func madeOf(of []logindex.Segment, span []*segment) bool {
 	return slices.EqualFunc(of, span, func(of logindex.Segment, s *segment) bool {
@@ -178,11 +211,17 @@ func (w *fileWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// add puts a row behind the others.
-func (x *sealed) add(row *sealedRow) {
+// add puts a row behind the others. One of a part of its first segment ends.
+func (x *sealed) add(row *sealedRow) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	var err error
+	if n := len(x.rows); n > 0 && x.rows[n-1].part {
+		err = x.rows[n-1].close()
+		x.rows = slices.Delete(x.rows, n-1, n)
+	}
 	x.rows = append(x.rows, row)
+	return err
 }
 
 // replace puts a row in place of those that cover the same segments, and
@@ -191,7 +230,7 @@ func (x *sealed) replace(row *sealedRow) (old []*sealedRow, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == row.first })
-	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == row.next() })
+	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == row.next() && r.part == row.part })
 	if x.closed || from < 0 || to < from {
 		return nil, errors.Join(errStopped, row.close())
 	}
@@ -221,9 +260,6 @@ func (x *sealed) unused(names []string) (unused []string) {
 	}
 	return unused
 }
-
-// stop ends the writing of files.
-func (x *sealed) stop() { x.stopping.Store(true) }
 
 func (x *sealed) close() error {
 	x.mu.Lock()

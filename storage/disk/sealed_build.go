@@ -99,8 +99,40 @@ func (x *sealed) rebuild(row *sealedRow) error {
 	if err != nil {
 		return err
 	}
+	again.part = row.part
 	_, err = x.replace(again)
 	return err
+}
+
+// partAfter is how much of the last segment must be new for its index to be
+// made when the store is closed: less is read faster than a file is made.
+const partAfter = 1 << 20
+
+// buildPart makes the index of what the last segment holds when the store is
+// closed, so that the next opening need not read it.
+func (x *sealed) buildPart(last *segment, least int64) error {
+	x.mu.RLock()
+	have := int64(segmentHeaderSize)
+	if n := len(x.rows); n > 0 && x.rows[n-1].part {
+		have = x.rows[n-1].span[0].end
+	}
+	x.mu.RUnlock()
+	if x.next() != last.number || last.end-have < least {
+		return nil
+	}
+	row, err := x.build([]*segment{last.asItIs()})
+	if err != nil {
+		return err
+	}
+	row.part = true
+	return x.add(row)
+}
+
+// asItIs returns the segment as it is now, for what must not see it grow.
+func (s *segment) asItIs() *segment {
+	is := &segment{number: s.number, name: s.name, seed: s.seed, header: s.header, end: s.end, marks: s.marks}
+	is.written.Store(s.end)
+	return is
 }
 
 // mergeWidth is how many indexes of about one size are made into one. A record
@@ -144,6 +176,9 @@ func (x *sealed) merge() (bool, error) {
 func dueForMerge(rows []*sealedRow) (from int, due bool) {
 	same, tier := 0, -1
 	for i := range rows {
+		if rows[i].part {
+			break
+		}
 		t := 0
 		for n := len(rows[i].span); n >= mergeWidth; n /= mergeWidth {
 			t++

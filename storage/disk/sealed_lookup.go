@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/daybook-go/daybook"
@@ -64,7 +65,7 @@ func (x *sealed) failure() error {
 }
 
 // head returns where a stream ends.
-func (x *sealed) head(id daybook.StreamID) daybook.Head { return x.headBelow(id, x.next()) }
+func (x *sealed) head(id daybook.StreamID) daybook.Head { return x.headBelow(id, math.MaxInt) }
 
 // headBelow returns where a stream ends below a segment at which a row begins.
 func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head) {
@@ -81,9 +82,9 @@ func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head)
 	return head
 }
 
-// framesOf returns the frames of a stream in the segments below one, in order,
-// from the one that holds the version on.
-func (x *sealed) framesOf(id daybook.StreamID, from daybook.Version, below int) []streamFrame {
+// framesOf returns the frames of a stream below a place, in order, from the one
+// that holds the version on.
+func (x *sealed) framesOf(id daybook.StreamID, from daybook.Version, below place) []streamFrame {
 	var frames []streamFrame
 	x.each(true, func(r *sealedRow) (bool, error) {
 		if r == x.rows[len(x.rows)-1] {
@@ -93,7 +94,7 @@ func (x *sealed) framesOf(id daybook.StreamID, from daybook.Version, below int) 
 			if err != nil {
 				return false, err
 			}
-			if at := r.place(f.Place); at.segment() < below {
+			if at := r.place(f.Place); at < below {
 				frames = append(frames, streamFrame{f.First, at})
 			}
 		}

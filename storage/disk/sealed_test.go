@@ -362,3 +362,69 @@ func TestDamagedIndexOfADamagedSegmentIsDamageOfTheLog(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheLastSegmentHeldWhenItWasClosedIsNotReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	options := func(fsys disk.FS) *disk.Options { return &disk.Options{SegmentBytes: 64 << 10, FS: fsys} }
+	d := open(t, dir, options(lazy))
+	fill := func(n int) {
+		for i := range n {
+			add(t, d, fmt.Sprintf("s-%d", i%5), events(i, 3)...)
+		}
+	}
+	fill(60)
+	all := wholeLog(t, d)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := filesOf(t, dir)
+	if n := len(closed.segments()); n != 1 || len(closed.indexes()) != 1 {
+		t.Fatalf("%d segments, index files %v", n, closed.indexes())
+	}
+	fsys := newTellFS()
+	d = open(t, dir, options(fsys))
+	if read := fsys.read.Load(); read > 1000 {
+		t.Errorf("%d bytes of the log were read", read)
+	}
+	wantAnswers(t, d, all)
+	fill(3)
+	all = wholeLog(t, d)
+	wantAnswers(t, d, all)
+	crashed := filesOf(t, dir)
+	size, grown := len(closed[firstSegment]), len(crashed[firstSegment])
+	for what, c := range map[string]struct {
+		files files
+		want  int // records; -1: damage
+	}{
+		"the process was killed": {crashed, len(all)},
+		"a torn tail":            {crashed.with("END", closed["END"]).with(firstSegment, crashed[firstSegment][:grown-9]), len(all) - 3},
+		"cut within what it was": {crashed.with(firstSegment, crashed[firstSegment][:size-9]), -1},
+		"another index file":     {crashed.with(closed.indexes()[0], []byte("half")), len(all)},
+	} {
+		at := c.files.put(t)
+		for _, readOnly := range []bool{true, false} {
+			o := options(lazy)
+			o.ReadOnly = readOnly
+			d := open(t, at, o)
+			if c.want < 0 {
+				wantDamage(t, what, d, all)
+				continue
+			}
+			if r := d.Recovery(); r.Damage != nil || (r.Cut != nil) != (c.want < len(all)) || r.Records != int64(c.want) {
+				t.Errorf("%s: %+v", what, r)
+			}
+			wantAnswers(t, d, all[:c.want])
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// It goes on into further segments.
+	fill(200)
+	all = wholeLog(t, d)
+	wantAnswers(t, d, all)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantAnswers(t, open(t, dir, options(lazy)), all)
+}

@@ -81,7 +81,9 @@ func (s *sealer) work() error {
 		if err != nil {
 			return err
 		}
-		x.add(row)
+		if err := x.add(row); err != nil {
+			return err
+		}
 		s.decide.Lock()
 		s.log.drop(row.next())
 		s.decide.Unlock()
@@ -96,8 +98,17 @@ func (s *sealer) work() error {
 // stop ends what is being done, and waits until it has ended.
 func (s *sealer) stop() {
 	close(s.stopped)
-	s.log.index.sealed.stop()
+	x := s.log.index.sealed
+	x.stopping.Store(true)
 	<-s.ended
+	x.stopping.Store(false)
+}
+
+// closed makes the index of the last segment, which nobody writes any more.
+func (s *sealer) closed(last *segment, segmentBytes int64) {
+	if err := s.log.index.sealed.buildPart(last, min(partAfter, segmentBytes/4)); err != nil {
+		s.logger.Warn("an index file could not be made", "dir", s.log.dir, "error", err)
+	}
 }
 
 // errStopped ends the writing of a file that nobody waits for any more.
