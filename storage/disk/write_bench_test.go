@@ -1,14 +1,17 @@
 package disk_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -69,4 +72,39 @@ func benchmarkAppend(b *testing.B, writers, group int, level daybook.Durability,
 		})
 	}
 	running.Wait()
+}
+
+// BenchmarkBareWrite writes and syncs the bytes of such appends, as many at
+// once as a round of so many writers holds, in space that was written before:
+// what a round cannot be faster than.
+func BenchmarkBareWrite(b *testing.B) {
+	for _, writers := range []int{1, 16, 64, 256} {
+		b.Run(fmt.Sprintf("%d writers", writers), func(b *testing.B) {
+			const room, event = 64 << 20, 408
+			file, err := durable.OS.Create(filepath.Join(b.TempDir(), "log"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer file.Close()
+			if _, err := file.WriteAt(make([]byte, room), 0); err != nil {
+				b.Fatal(err)
+			}
+			if err := file.Sync(); err != nil {
+				b.Fatal(err)
+			}
+			buf := bytes.Repeat([]byte("x"), writers*event)
+			b.ResetTimer()
+			for n, at := 0, 0; n < b.N; n += writers {
+				if at += len(buf); at+len(buf) > room {
+					at = 0
+				}
+				if _, err := file.WriteAt(buf, int64(at)); err != nil {
+					b.Fatal(err)
+				}
+				if err := file.Sync(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
