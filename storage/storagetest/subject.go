@@ -20,6 +20,7 @@ type subject struct {
 	// patience is how long something that must happen may take before it
 	// counts as not happening.
 	patience time.Duration
+	seed     uint64 // of the random tests; 0 is a fresh one
 	books    []*book
 }
 
@@ -78,7 +79,10 @@ func (s *subject) within() (context.Context, context.CancelFunc) {
 // fresh ones.
 func (s *subject) random() *rand.Rand {
 	s.Helper()
-	seed := rand.Uint64()
+	seed := s.seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
 	if text := os.Getenv("DAYBOOK_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
