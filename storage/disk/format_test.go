@@ -204,7 +204,7 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 		if d.writer.segment != segment {
 			segment, synced = d.writer.segment, segmentHeaderSize
 		}
-		_, stream, err := d.log.stream(daybook.Stream("s-0"), 0)
+		_, stream, err := d.log.stream(daybook.Stream("s-0"), daybook.StreamRead{})
 		if err != nil {
 			t.Fatal(err)
 		}

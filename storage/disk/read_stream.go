@@ -26,7 +26,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			r.fail(err)
 			return
 		}
-		e, s, err := d.log.stream(id, read.From)
+		e, s, err := d.log.stream(id, read)
 		if err != nil {
 			r.fail(err)
 			return
@@ -51,8 +51,8 @@ type shownStream struct {
 }
 
 // stream returns the extent of the log and what the index knows of a stream,
-// from the frame on that holds a version.
-func (l *log) stream(id daybook.StreamID, from daybook.Version) (extent, shownStream, error) {
+// from the first frame on that a read can want.
+func (l *log) stream(id daybook.StreamID, read daybook.StreamRead) (extent, shownStream, error) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
@@ -63,8 +63,22 @@ func (l *log) stream(id daybook.StreamID, from daybook.Version) (extent, shownSt
 	if !head.Exists() {
 		return e, shownStream{}, x.sealed.failure()
 	}
-	end := placeOf(len(e.segments)-1, e.end)
+	from, end := lowest(read, head), placeOf(len(e.segments)-1, e.end)
 	return e, shownStream{head: head, frames: x.framesOf(id, from, end)}, x.sealed.failure()
+}
+
+// lowest returns the lowest version that a read can want of a stream that ends
+// at head. The versions of a stream have no gaps, so a read backwards that is
+// limited needs no more of them than its limit.
+func lowest(read daybook.StreamRead, head daybook.Head) daybook.Version {
+	if !read.Backwards || read.Limit == 0 || !read.Until.IsZero() {
+		return read.From
+	}
+	top := head.Version
+	if read.To > 0 {
+		top = min(top, read.To)
+	}
+	return max(read.From, top-daybook.Version(read.Limit)+1)
 }
 
 // streamReader yields the records of one stream.

@@ -1,0 +1,63 @@
+package daybook_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/daybook-go/daybook"
+)
+
+func TestACloneEqualsItsRecordAndSharesNothingThatCanBeWritten(t *testing.T) {
+	build := func() daybook.Record {
+		return daybook.Record{
+			Event: daybook.Event{
+				ID: daybook.ID{1}, Type: "opened", ContentType: "text/plain", Data: []byte("data"), Tags: []string{"a", "b"},
+				OccurredAt: time.UnixMicro(1).UTC(),
+				Context: daybook.Context{
+					Who: "ann", Why: &daybook.Cause{ID: "1", What: "asked", Who: "bob", When: time.UnixMicro(2).UTC()}, Metadata: []byte("metadata"),
+				},
+			},
+			Stream: daybook.Stream("account-1"), Version: 2, Position: 3, RecordedAt: time.UnixMicro(4).UTC(),
+			Changeset: &daybook.ChangesetHeader{
+				Number: 1, First: 2, Count: 1, Metadata: []byte("changeset"), Claims: []daybook.Claim{{Kind: "email", Value: "a"}},
+				Releases: []daybook.Claim{{Kind: "email", Value: "b"}}, References: []daybook.StreamID{daybook.Stream("other-1")},
+			},
+		}
+	}
+	record := build()
+	clone := record.Clone()
+	if !reflect.DeepEqual(clone, record) {
+		t.Fatalf("the clone is %+v, the record %+v", clone, record)
+	}
+	overwrite(reflect.ValueOf(&record).Elem())
+	if reflect.DeepEqual(record, build()) || !reflect.DeepEqual(clone, build()) {
+		t.Errorf("after the record was written over, its clone is %+v", clone)
+	}
+	if empty := (daybook.Record{}).Clone(); !reflect.DeepEqual(empty, daybook.Record{}) {
+		t.Errorf("the clone of nothing is %+v", empty)
+	}
+}
+
+// overwrite sets to zero whatever can be reached from a value through slices
+// and pointers.
+func overwrite(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			overwrite(v.Elem())
+			v.Elem().SetZero()
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			overwrite(v.Index(i))
+			v.Index(i).SetZero()
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				overwrite(v.Field(i))
+			}
+		}
+	}
+}
