@@ -45,6 +45,10 @@ type Cut struct {
 
 // report tells the logger what opening found.
 func (r *Recovery) report(logger *slog.Logger, dir string) {
+	if r.Created {
+		logger.Info("store created", slog.String("dir", dir))
+		return
+	}
 	level, what := slog.LevelInfo, "store opened"
 	attributes := []slog.Attr{
 		slog.String("dir", dir), slog.Bool("clean", r.Clean), slog.Int("segments", r.Segments),
