@@ -19,7 +19,7 @@ type Builder struct {
 	appends  []placedAppend
 	streams  map[daybook.StreamID]*builtStream
 	claims   map[string]daybook.StreamID // by key; a stream without a name: released
-	lists    map[string][]int64          // positions by the key of their list
+	lists    map[string]*[]int64         // positions by the key of their list
 	places   []numberedPlace             // of all changesets, by position
 	key      []byte
 }
@@ -44,7 +44,7 @@ type builtStream struct {
 func NewBuilder(store daybook.ID) *Builder {
 	return &Builder{
 		store: store, streams: map[daybook.StreamID]*builtStream{},
-		claims: map[string]daybook.StreamID{}, lists: map[string][]int64{},
+		claims: map[string]daybook.StreamID{}, lists: map[string]*[]int64{},
 	}
 }
 
@@ -105,7 +105,12 @@ func (b *Builder) add(c *Changeset) {
 
 // list adds a position to the list whose key is in b.key.
 func (b *Builder) list(position daybook.Position) {
-	b.lists[string(b.key)] = append(b.lists[string(b.key)], int64(position))
+	list := b.lists[string(b.key)]
+	if list == nil {
+		list = new([]int64)
+		b.lists[string(b.key)] = list
+	}
+	*list = append(*list, int64(position))
 }
 
 // settle carries out the releases of an append, then its claims.
@@ -162,7 +167,7 @@ func (b *Builder) WriteTo(w io.Writer) (int64, error) {
 // and returns the others.
 func (b *Builder) writeLists(f *fileWriter, keys []string, below byte) []string {
 	for len(keys) > 0 && keys[0][0] < below {
-		for _, position := range b.lists[keys[0]] {
+		for _, position := range *b.lists[keys[0]] {
 			f.listed([]byte(keys[0]), position, 0)
 		}
 		keys = keys[1:]
