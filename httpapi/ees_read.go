@@ -51,7 +51,17 @@ func (h *Handler) existing(x *exchange) (daybook.Head, error) {
 }
 
 func (h *Handler) streamChangesets(x *exchange) error {
-	bounds, err := x.numberRange(codeChangesetRange)
+	return h.streamList(x, codeChangesetRange, "changesets", h.changesetRange)
+}
+
+func (h *Handler) streamEvents(x *exchange) error {
+	return h.streamList(x, codeEventRange, "events", h.eventRange)
+}
+
+// streamList answers with a stream and a named list of what write finds in it
+// within the bounds that the request gives.
+func (h *Handler) streamList(x *exchange, badRange, name string, write func(*exchange, *pretty, numberRange, daybook.Head) error) error {
+	bounds, err := x.numberRange(badRange)
 	if err != nil {
 		return err
 	}
@@ -62,9 +72,9 @@ func (h *Handler) streamChangesets(x *exchange) error {
 	p := &pretty{x: x}
 	p.open('{')
 	p.stream(x.streamID())
-	p.key("changesets")
+	p.key(name)
 	p.open('[')
-	if err := h.changesetRange(x, p, bounds, head); err != nil {
+	if err := write(x, p, bounds, head); err != nil {
 		return err
 	}
 	p.close(']')
@@ -117,39 +127,26 @@ func (h *Handler) versionOf(ctx context.Context, id daybook.StreamID, number day
 	return low, nil
 }
 
-func (h *Handler) streamEvents(x *exchange) error {
-	bounds, err := x.numberRange(codeEventRange)
-	if err != nil {
-		return err
+// eventRange writes the events of a stream whose numbers lie within bounds.
+func (h *Handler) eventRange(x *exchange, p *pretty, bounds numberRange, head daybook.Head) error {
+	if bounds.to < 1 || bounds.from > int64(head.Version) {
+		return nil
 	}
-	head, err := h.existing(x)
-	if err != nil {
-		return err
-	}
-	p := &pretty{x: x}
-	p.open('{')
-	p.stream(x.streamID())
-	p.key("events")
-	p.open('[')
-	if bounds.to >= 1 && bounds.from <= int64(head.Version) {
-		read := daybook.StreamRead{From: daybook.Version(bounds.from), To: min(daybook.Version(bounds.to), head.Version)}
-		for record, err := range h.store.ReadStream(x.context(), x.streamID(), read) {
-			if err != nil {
-				return err
-			}
-			p.line()
-			p.open('{')
-			p.number("id", int64(record.Version))
-			p.key("data")
-			p.data(record.ContentType, record.Data, "null")
-			p.close('}')
-			if err := x.room(); err != nil {
-				return err
-			}
+	read := daybook.StreamRead{From: daybook.Version(bounds.from), To: min(daybook.Version(bounds.to), head.Version)}
+	for record, err := range h.store.ReadStream(x.context(), x.streamID(), read) {
+		if err != nil {
+			return err
+		}
+		p.line()
+		p.open('{')
+		p.number("id", int64(record.Version))
+		p.key("data")
+		p.data(record.ContentType, record.Data, "null")
+		p.close('}')
+		if err := x.room(); err != nil {
+			return err
 		}
 	}
-	p.close(']')
-	p.close('}')
 	return nil
 }
 
