@@ -41,15 +41,11 @@ func replay(ctx context.Context, t Task) (Result, error) {
 	if t.Contender == BareScan {
 		return scan(ctx, t)
 	}
-	p, set, err := openSet(ctx, t)
+	p, log, set, err := openLog(ctx, t)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.Close()
-	log, ok := peer.As[peer.LogReader](p)
-	if !ok {
-		return Result{}, fmt.Errorf("%s has no order over all streams: %w", t.Contender, peer.ErrAbsent)
-	}
 	return repeatReads(ctx, t, p, func() (int64, error) {
 		records, bytes := int64(0), 0
 		err := log.ReadLog(ctx, func(data []byte) error {
@@ -81,15 +77,11 @@ func replayTyped(ctx context.Context, t Task) (Result, error) {
 			return t.Records, nil
 		})
 	}
-	p, set, err := openSet(ctx, t)
+	p, log, set, err := openLog(ctx, t)
 	if err != nil {
 		return Result{}, err
 	}
 	defer p.Close()
-	log, ok := peer.As[peer.LogReader](p)
-	if !ok {
-		return Result{}, fmt.Errorf("%s has no order over all streams: %w", t.Contender, peer.ErrAbsent)
-	}
 	return repeatReads(ctx, t, p, func() (int64, error) {
 		return set.records, log.ReadLog(ctx, func(data []byte) error { return json.Unmarshal(data, &event) })
 	})
@@ -160,6 +152,20 @@ func openSet(ctx context.Context, t Task) (peer.Peer, dataset, error) {
 	}
 	p, err := open(ctx, t, set.place(true))
 	return p, set, err
+}
+
+// openLog is openSet for a contender whose streams have one order.
+func openLog(ctx context.Context, t Task) (peer.Peer, peer.LogReader, dataset, error) {
+	p, set, err := openSet(ctx, t)
+	if err != nil {
+		return nil, nil, dataset{}, err
+	}
+	log, ok := peer.As[peer.LogReader](p)
+	if !ok {
+		p.Close()
+		return nil, nil, dataset{}, fmt.Errorf("%s has no order over all streams: %w", t.Contender, peer.ErrAbsent)
+	}
+	return p, log, set, nil
 }
 
 // repeatReads reads until the duration of the task has gone by, and at least
