@@ -18,14 +18,12 @@ type Append struct {
 // Changeset is a changeset of an append as JSON brings it.
 type Changeset struct {
 	StreamID
-	Expect         Expect          `json:"expect"`
-	Events         []Event         `json:"events"`
-	Metadata       json.RawMessage `json:"metadata"`
-	MetadataText   *Text           `json:"metadata_text"`
-	MetadataBase64 *string         `json:"metadata_base64"`
-	Claims         []Claim         `json:"claims"`
-	Releases       []Claim         `json:"releases"`
-	References     []StreamID      `json:"references"`
+	Expect Expect  `json:"expect"`
+	Events []Event `json:"events"`
+	Metadata
+	Claims     []Claim    `json:"claims"`
+	Releases   []Claim    `json:"releases"`
+	References []StreamID `json:"references"`
 }
 
 // Condition is a condition as JSON brings it.
@@ -126,7 +124,7 @@ func (a *Append) append() (daybook.Append, error) {
 }
 
 func (c *Changeset) changeset() (daybook.Changeset, error) {
-	metadata, err := content("metadata", c.Metadata, c.MetadataText, c.MetadataBase64)
+	metadata, err := c.Metadata.bytes("metadata")
 	if err != nil {
 		return daybook.Changeset{}, err
 	}

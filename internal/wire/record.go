@@ -141,15 +141,26 @@ type Event struct {
 
 // Context is the context of an event as JSON brings it.
 type Context struct {
-	Who            Text            `json:"who"`
-	Why            *Cause          `json:"why"`
-	Correlation    Text            `json:"correlation"`
-	Source         Text            `json:"source"`
-	Commentary     Text            `json:"commentary"`
-	Schema         Text            `json:"schema"`
-	Metadata       json.RawMessage `json:"metadata"`
-	MetadataText   *Text           `json:"metadata_text"`
-	MetadataBase64 *string         `json:"metadata_base64"`
+	Who         Text   `json:"who"`
+	Why         *Cause `json:"why"`
+	Correlation Text   `json:"correlation"`
+	Source      Text   `json:"source"`
+	Commentary  Text   `json:"commentary"`
+	Schema      Text   `json:"schema"`
+	Metadata
+}
+
+// Metadata is metadata of any kind as JSON brings it: a part of what it
+// belongs to.
+type Metadata struct {
+	JSON   json.RawMessage `json:"metadata"`
+	Text   *Text           `json:"metadata_text"`
+	Base64 *string         `json:"metadata_base64"`
+}
+
+// bytes returns the metadata, which errors call by the name of the field.
+func (m *Metadata) bytes(field string) ([]byte, error) {
+	return content(field, m.JSON, m.Text, m.Base64)
 }
 
 // Cause is the cause of an event as JSON brings it.
@@ -174,17 +185,15 @@ type StreamID struct {
 
 // Header is a changeset's header as JSON brings it.
 type Header struct {
-	Number         daybook.ChangesetNumber `json:"number"`
-	Ordinal        daybook.Ordinal         `json:"ordinal"`
-	First          daybook.Version         `json:"first"`
-	Count          int                     `json:"count"`
-	AppendID       daybook.ID              `json:"append_id"`
-	Metadata       json.RawMessage         `json:"metadata"`
-	MetadataText   *Text                   `json:"metadata_text"`
-	MetadataBase64 *string                 `json:"metadata_base64"`
-	Claims         []Claim                 `json:"claims"`
-	Releases       []Claim                 `json:"releases"`
-	References     []StreamID              `json:"references"`
+	Number   daybook.ChangesetNumber `json:"number"`
+	Ordinal  daybook.Ordinal         `json:"ordinal"`
+	First    daybook.Version         `json:"first"`
+	Count    int                     `json:"count"`
+	AppendID daybook.ID              `json:"append_id"`
+	Metadata
+	Claims     []Claim    `json:"claims"`
+	Releases   []Claim    `json:"releases"`
+	References []StreamID `json:"references"`
 }
 
 // Record is a record as JSON brings it.
@@ -253,7 +262,7 @@ func (e *Event) Event() (daybook.Event, error) {
 		return daybook.Event{}, err
 	}
 	c := &e.Context
-	metadata, err := content("context.metadata", c.Metadata, c.MetadataText, c.MetadataBase64)
+	metadata, err := c.Metadata.bytes("context.metadata")
 	if err != nil {
 		return daybook.Event{}, err
 	}
@@ -287,7 +296,7 @@ func (c Claim) Claim() daybook.Claim {
 }
 
 func (h *Header) header() (*daybook.ChangesetHeader, error) {
-	metadata, err := content("changeset.metadata", h.Metadata, h.MetadataText, h.MetadataBase64)
+	metadata, err := h.Metadata.bytes("changeset.metadata")
 	if err != nil {
 		return nil, err
 	}
