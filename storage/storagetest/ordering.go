@@ -69,27 +69,34 @@ func (c *crowd) write(ctx context.Context, b *book, writer int, joined bool) err
 	return nil
 }
 
-// run lets writers write while every reader reads, again and again, until the
-// writers are done and once more. It returns the log in the end.
+// run lets writers write while every reader reads, again and again: once
+// before the first of them writes, and once more when all are done. It returns
+// the log in the end.
 func (s *subject) run(b *book, writers, appends int, readers ...func(ctx context.Context) error) []daybook.Record {
 	s.Helper()
 	c := &crowd{writers: writers, appends: appends, told: map[daybook.Position]daybook.ID{}}
 	joined := s.offered(SeveralStreams)
 	group, ctx := errgroup.WithContext(s.Context())
 	var done atomic.Int32
+	var looked sync.WaitGroup // every reader has read once
+	looked.Add(len(readers))
 	for writer := range writers {
 		group.Go(func() error {
 			defer done.Add(1)
+			looked.Wait()
 			return c.write(ctx, b, writer, joined)
 		})
 	}
 	for _, read := range readers {
 		group.Go(func() error {
-			for last := false; ; last = done.Load() == int32(writers) {
-				if err := read(ctx); err != nil || last {
-					return err
+			err := read(ctx)
+			looked.Done()
+			for last := false; err == nil; last = done.Load() == int32(writers) {
+				if err = read(ctx); last {
+					break
 				}
 			}
+			return err
 		})
 	}
 	s.must(group.Wait(), "%d writers and %d readers at a time", writers, len(readers))
