@@ -140,24 +140,31 @@ func (s *Store) fillRecords(ctx context.Context, condition *ConditionError) {
 // normal returns a as it is handed to a driver: ids given, times and content
 // types made uniform, in memory of its own but for the bytes of the events.
 func (a Append) normal() Append {
+	changesets, events := copies(a.Changesets)
 	given := a.ID != ID{}
+	var tick int64
 	if !given {
-		a.ID = NewID()
+		tick = takeTicks(1 + int64(len(events)))
+		a.ID = idAt(tick)
 	}
-	changesets, room := copies(a.Changesets)
 	n := 0
-	for i, c := range a.Changesets {
-		events := room[n : n+len(c.Events) : n+len(c.Events)]
-		for j, e := range c.Events {
-			id := e.ID
-			if id == (ID{}) {
-				id = eventID(a.ID, n, given)
+	for i := range changesets {
+		c := &changesets[i]
+		*c = a.Changesets[i]
+		from := n
+		n += copy(events[n:], c.Events)
+		c.Events = events[from:n:n]
+		for j := range c.Events {
+			e := &c.Events[j]
+			switch {
+			case e.ID != ID{}:
+			case given:
+				e.ID = derivedID(a.ID, from+j)
+			default:
+				e.ID = idAt(tick + 1 + int64(from+j))
 			}
-			events[j] = e.normal(id)
-			n++
+			e.normalize()
 		}
-		c.Events = events
-		changesets[i] = c
 	}
 	a.Changesets = changesets
 	return a
@@ -180,13 +187,10 @@ func copies(of []Changeset) ([]Changeset, []Event) {
 	return make([]Changeset, len(of)), make([]Event, events)
 }
 
-// eventID returns the id of the nth event of an append. Where the caller gave
-// the append its id, the events' ids follow from it, so that a repeat is the
-// same append to the last byte.
-func eventID(appendID ID, n int, given bool) ID {
-	if !given {
-		return NewID()
-	}
+// derivedID returns the id of the nth event of an append whose caller gave it
+// its id: it follows from that, so that a repeat is the same append to the last
+// byte.
+func derivedID(appendID ID, n int) ID {
 	var index [8]byte
 	binary.BigEndian.PutUint64(index[:], uint64(n))
 	return uuid.NewSHA1(appendID, index[:])

@@ -108,12 +108,9 @@ func (r Record) Clone() Record {
 	return r
 }
 
-// normal returns e as it is handed to a driver: with an id, a content type,
-// and times in UTC to the microsecond.
-func (e Event) normal(id ID) Event {
-	if e.ID == (ID{}) {
-		e.ID = id
-	}
+// normalize makes of e what is handed to a driver: it has a content type, and
+// times in UTC to the microsecond.
+func (e *Event) normalize() {
 	if e.ContentType == "" {
 		e.ContentType = ContentTypeJSON
 	}
@@ -123,7 +120,6 @@ func (e Event) normal(id ID) Event {
 		why.When = Microseconds(why.When)
 		e.Context.Why = &why
 	}
-	return e
 }
 
 // Microseconds returns t as the store keeps times: in UTC, cut to the

@@ -19,22 +19,28 @@ var lastTick atomic.Int64
 
 // NewID returns a fresh id of version 7. Those of one process rise. An id is
 // unique, and no secret: where it must not be guessed, bring one.
-//
-// Each append takes one, so it is drawn from the generator of the runtime,
-// which was seeded by the system, rather than from the system each time.
-func NewID() ID {
+func NewID() ID { return idAt(takeTicks(1)) }
+
+// takeTicks takes so many ticks that follow one another, for ids that nothing
+// else of this process has, and returns the first. The clock is asked once.
+func takeTicks(n int64) (first int64) {
 	now := time.Now().UnixNano()
 	const milli = int64(time.Millisecond)
-	tick := now/milli<<12 | now%milli<<12/milli
+	first = now/milli<<12 | now%milli<<12/milli
 	for {
 		last := lastTick.Load()
-		tick = max(tick, last+1)
-		if lastTick.CompareAndSwap(last, tick) {
-			break
+		first = max(first, last+1)
+		if lastTick.CompareAndSwap(last, first+n-1) {
+			return first
 		}
 	}
+}
+
+// idAt returns an id with the time of a tick. Each append takes some, so they
+// are drawn from the generator of the runtime, which was seeded by the system,
+// rather than from the system each time.
+func idAt(tick int64) (id ID) {
 	const version, variant = 7 << 12, 1 << 63
-	var id ID
 	binary.BigEndian.PutUint64(id[:], uint64(tick>>12<<16|version|tick&0xfff))
 	binary.BigEndian.PutUint64(id[8:], variant|rand.Uint64()>>2)
 	return id

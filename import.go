@@ -33,7 +33,7 @@ func normalRecorded(changesets []RecordedChangeset) []RecordedChangeset {
 		header := c.ChangesetHeader
 		records := make([]Record, len(c.Records))
 		for j, r := range c.Records {
-			r.Event = r.Event.normal(r.ID)
+			r.Event.normalize()
 			r.RecordedAt, r.Changeset = c.RecordedAt, &header
 			records[j] = r
 		}

@@ -142,11 +142,14 @@ func checkEventIDs(events []Event) error {
 	if len(events) < 2 {
 		return nil
 	}
-	ids := make(map[ID]struct{}, len(events))
+	var ids map[ID]struct{}
 	for i := range events {
 		id := events[i].ID
 		if id == (ID{}) {
 			continue
+		}
+		if ids == nil {
+			ids = make(map[ID]struct{}, len(events)-i)
 		}
 		if _, twice := ids[id]; twice {
 			return &InvalidError{Field: fmt.Sprintf("events[%d].id", i), Value: id.String(), Reason: "must not stand twice in one changeset"}
@@ -205,7 +208,10 @@ func checkTags(tags []string) (int64, error) {
 // checkContext returns how many bytes the texts of c have, or what is wrong
 // with them.
 func checkContext(c *Context) (int64, error) {
-	var size int64
+	size := int64(len(c.Who) + len(c.Correlation) + len(c.Source) + len(c.Commentary) + len(c.Schema))
+	if size == 0 && c.Why == nil { // as most often
+		return 0, nil
+	}
 	texts := [...]struct{ field, text string }{
 		{"who", c.Who}, {"correlation", c.Correlation}, {"source", c.Source},
 		{"commentary", c.Commentary}, {"schema", c.Schema},
@@ -214,7 +220,6 @@ func checkContext(c *Context) (int64, error) {
 		if err := checkText(t.field, t.text, MaxTextLen); err != nil {
 			return 0, err
 		}
-		size += int64(len(t.text))
 	}
 	if c.Why == nil {
 		return size, nil
@@ -300,6 +305,9 @@ func checkName(field, text string, limit int) error {
 // checkText refuses what some storage could not give back: text that is not
 // UTF-8, holds U+0000, or is too long.
 func checkText(field, text string, limit int) error {
+	if text == "" {
+		return nil
+	}
 	if len(text) > limit {
 		return &LimitError{Field: field, Value: int64(len(text)), Limit: int64(limit), Unit: "bytes"}
 	}
