@@ -18,10 +18,11 @@ func (w *writer) hidden(position daybook.Position) bool { return position > w.lo
 
 // check returns why a is refused, if it is, and whether that hangs on what is
 // not visible yet: such an answer must not be given before that is.
-func (w *writer) check(a *daybook.Append) (refusal error, pending bool) {
+func (w *writer) check(a *daybook.Append, d *draft) (refusal error, pending bool) {
 	for i := range a.Changesets {
-		c := &a.Changesets[i]
-		if head := w.head(c.Stream); !c.Expect.Holds(head) {
+		c, s := &a.Changesets[i], d.summaries[i]
+		head := w.head(c.Stream)
+		if s.before, s.looked = head, true; !c.Expect.Holds(head) {
 			return &daybook.ConflictError{Stream: c.Stream, Expect: c.Expect, Found: head}, w.hidden(head.Position)
 		}
 	}

@@ -143,6 +143,7 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 		segmentBytes: min(d.options.SegmentBytes, maxSegmentBytes-maxAppendBytes), lock: lock,
 	}
 	w.idle = sync.NewCond(&w.mu)
+	w.gathering = newGathering()
 	w.room = newRoom(w.fs, l.path(spareName), w.logger)
 	if l.damage != nil {
 		w.failed = fmt.Errorf("disk: nothing can be appended while the log is damaged: %w", l.damage)

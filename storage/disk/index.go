@@ -43,6 +43,7 @@ type summary struct {
 	// known.
 	before daybook.Head
 	looked bool
+	fresh  bool // it is known that the append is new
 }
 
 // selectors is what queries look at in a record.
@@ -344,9 +345,12 @@ func (x *index) add(summaries []*summary) {
 // may have cut one: the place that counts is that of its first frame.
 func (x *index) addAppend(s *summary) {
 	p := x.at(s.place.segment())
-	if _, known := p.appends.find(s.appendID); !known {
-		p.appends.add(s.appendID, s.place)
+	if !s.fresh {
+		if _, known := p.appends.find(s.appendID); known {
+			return
+		}
 	}
+	p.appends.add(s.appendID, s.place)
 }
 
 func (x *index) addFrame(s *summary) {

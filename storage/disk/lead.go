@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
+	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
@@ -114,13 +114,13 @@ func (w *writer) unlockAndWait(ctx context.Context) (daybook.Durability, error) 
 	}
 	switch {
 	case level == daybook.DurabilityDisk:
-		return level, w.unlockUntil(ctx, &r.finished)
+		return level, w.unlockUntil(ctx, r, &r.finished)
 	case level == daybook.DurabilityOS:
-		return level, w.unlockUntil(ctx, &r.written)
+		return level, w.unlockUntil(ctx, r, &r.written)
 	case w.hidden(w.last):
 		// It waits for the rounds before its own.
 		before := w.queue[len(w.queue)-2]
-		return level, w.unlockUntil(ctx, &before.finished)
+		return level, w.unlockUntil(ctx, before, &before.finished)
 	}
 	if w.leading {
 		w.mu.Unlock()
@@ -146,12 +146,16 @@ func (w *writer) unlockAfter(ctx context.Context, need bool, level daybook.Durab
 		r = w.roundFor(0)
 		r.level = level
 	}
-	return w.unlockUntil(ctx, &r.finished)
+	return w.unlockUntil(ctx, r, &r.finished)
 }
 
-// unlockUntil unlocks and waits for a signal. If nobody leads, it leads: then
-// the signal is of the only round there is, and sent by the first step.
-func (w *writer) unlockUntil(ctx context.Context, s *signal) error {
+// unlockUntil unlocks and waits for a signal of a round. If nobody leads, it
+// leads: then the round is the only one there is, and the first step sends the
+// signal.
+func (w *writer) unlockUntil(ctx context.Context, r *round, s *signal) error {
+	if r.waiting++; r == w.queue[0] && !r.full {
+		w.gathering.joins(r.waiting)
+	}
 	if !w.leading {
 		w.leading = true
 		w.mu.Unlock()
@@ -160,11 +164,11 @@ func (w *writer) unlockUntil(ctx context.Context, s *signal) error {
 		}
 		w.mu.Lock()
 	}
-	done := s.wait()
-	if done == nil {
+	if s.sent {
 		defer w.mu.Unlock()
 		return s.err
 	}
+	done := s.wait()
 	w.mu.Unlock()
 	if ctx.Done() == nil {
 		<-done
@@ -189,36 +193,16 @@ func (w *writer) drain() {
 	}
 }
 
-// turns is how often a leader lets others go first, at most.
-const turns = 4
-
-// gather lets those run who can, so that they join the oldest round: those whom
-// the round before has woken are about to. Two rounds half full become one full
-// one. It goes on as long as each turn brings somebody, and then closes the
-// round.
-func (w *writer) gather() *round {
-	for turn, before := 0, int64(0); ; turn++ {
-		runtime.Gosched()
-		w.mu.Lock()
-		r := w.queue[0]
-		if turn == turns-1 || r.full || w.queued == before {
-			r.full = true
-			w.mu.Unlock()
-			return r
-		}
-		before = w.queued
-		w.mu.Unlock()
-	}
-}
-
 // step writes the oldest round. It reports whether there is another to write;
 // if not, its caller leads no longer.
 func (w *writer) step() bool {
 	r := w.gather()
+	began := time.Now()
 	if err := w.write(r); err != nil {
 		w.fail(err)
 		return false
 	}
+	now := time.Now()
 	w.mu.Lock()
 	r.reached = max(r.level, daybook.DurabilityOS)
 	w.syncedSegment, w.synced = r.segment, r.durable
@@ -237,6 +221,11 @@ func (w *writer) step() bool {
 	r.buf = nil
 	written, finished := r.written.send(nil), r.finished.send(nil)
 	more := len(w.queue) > 0
+	waiting := 0
+	if more {
+		waiting = w.queue[0].waiting
+	}
+	w.gathering.expect(r.waiting, waiting, now.Sub(began), now)
 	if !more {
 		w.leading = false
 		w.idle.Broadcast()

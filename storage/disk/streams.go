@@ -127,35 +127,3 @@ func (t *streams) framesOf(s *stream, from daybook.Version, end place) []streamF
 	slices.Reverse(frames)
 	return frames
 }
-
-// appendIDs leads from the id of an append to its first frame.
-type appendIDs struct {
-	slots slots
-	all   pages[appendPlace]
-}
-
-type appendPlace struct {
-	id    daybook.ID
-	place place
-}
-
-func newAppendIDs() appendIDs { return appendIDs{slots: newSlots()} }
-
-// find returns the place of the first frame of an append.
-func (t *appendIDs) find(id daybook.ID) (at place, ok bool) {
-	hash := maphash.Bytes(hashSeed, id[:])
-	n, probe, ok := t.slots.next(hash, t.slots.start(hash))
-	for ; ok; n, probe, ok = t.slots.next(hash, probe) {
-		if found := t.all.at(n); found.id == id {
-			return found.place, true
-		}
-	}
-	return 0, false
-}
-
-// add takes in an append that is not known yet.
-func (t *appendIDs) add(id daybook.ID, at place) {
-	n, made := t.all.add()
-	*made = appendPlace{id, at}
-	t.slots.put(maphash.Bytes(hashSeed, id[:]), n)
-}

@@ -31,14 +31,15 @@ type writer struct {
 	// markBuf is what mark is written from.
 	markBuf [endSize]byte
 
-	mu      sync.Mutex // guards all below
-	idle    *sync.Cond // nobody leads
-	leading bool
-	closed  bool
-	failed  error    // why nothing can be appended any more
-	queue   []*round // the oldest is being written; the newest may take more
-	queued  int64    // bytes in queue
-	spare   []byte   // memory for the next round
+	mu        sync.Mutex // guards all below
+	idle      *sync.Cond // nobody leads
+	leading   bool
+	closed    bool
+	failed    error    // why nothing can be appended any more
+	queue     []*round // the oldest is being written; the newest may take more
+	queued    int64    // bytes in queue
+	spare     []byte   // memory for the next round
+	gathering gathering
 	// The end of what is decided.
 	segment *segment
 	next    int64 // offset in segment
@@ -92,6 +93,7 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		return daybook.Receipt{}, err
 	}
 	defer d.free()
+	now := daybook.Microseconds(w.now())
 	w.mu.Lock()
 	if err := w.usable(); err != nil {
 		w.mu.Unlock()
@@ -101,10 +103,10 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 	if known {
 		return w.repeat(ctx, a, level, at)
 	}
-	refusal, pending := w.check(a)
+	refusal, pending := w.check(a, d)
 	var recorded time.Time
 	if refusal == nil {
-		recorded = w.assign(d)
+		recorded = w.assign(d, now)
 	}
 	if err := w.log.index.sealed.failure(); err != nil {
 		w.mu.Unlock()
@@ -159,15 +161,15 @@ func (w *writer) reached(at place) daybook.Durability {
 
 // assign gives the changesets of an append what follows from the end of the
 // log. No stream stands in it twice.
-func (w *writer) assign(d *draft) (recorded time.Time) {
+func (w *writer) assign(d *draft, now time.Time) (recorded time.Time) {
 	recorded = w.latest
-	if now := daybook.Microseconds(w.now()); now.After(recorded) {
+	if now.After(recorded) {
 		recorded = now
 	}
 	ordinal, position := w.ordinal, w.last
 	for i, s := range d.summaries {
-		head := w.head(s.stream)
-		s.before, s.looked = head, true
+		head := s.before
+		s.fresh = true
 		ordinal++
 		s.number, s.ordinal, s.first, s.recorded = head.Changeset+1, ordinal, head.Version+1, recorded
 		for j := range s.selectors {
