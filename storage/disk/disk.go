@@ -163,15 +163,18 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 		}
 	}
 	var err error
-	if w.file, err = w.fs.OpenWrite(w.segment.name); err != nil {
+	if err = w.openFile(w.segment); err != nil {
 		return nil, err
 	}
 	err = w.settleFile(&d.recovery)
 	if err == nil {
+		err = w.readBlock()
+	}
+	if err == nil {
 		err = w.openMark(found.marked)
 	}
 	if err != nil {
-		return nil, errors.Join(err, w.file.Close())
+		return nil, errors.Join(err, w.closeFile())
 	}
 	return w, nil
 }

@@ -18,7 +18,7 @@ func (w *writer) roundFor(n int64) *round {
 	var newest *round
 	if len(w.queue) > 0 {
 		newest = w.queue[len(w.queue)-1]
-		if !newest.full && !overflows && (len(newest.buf) == 0 || int64(len(newest.buf))+n <= roundBytes) {
+		if !newest.full && !overflows && (newest.added() == 0 || newest.added()+n <= roundBytes) {
 			return newest
 		}
 		// What the next round knows about this one must stay true.
@@ -33,11 +33,16 @@ func (w *writer) roundFor(n int64) *round {
 			synced = newest.end()
 		}
 	}
+	block := w.block
+	if newest != nil {
+		block = newest.lastBlock()
+	}
 	if overflows {
 		w.segment = w.nextSegment()
 		w.next, w.marked, w.small, synced = segmentHeaderSize, 0, 0, segmentHeaderSize
+		block = w.segment.header.encode()
 	}
-	r := newRound(w.segment, w.next, synced, w.spare[:0])
+	r := newRound(w.segment, synced, w.next, block, w.spare)
 	r.creates, w.spare = overflows, nil
 	if overflows {
 		w.roomy, r.takesRoom = w.room.take()
@@ -211,11 +216,12 @@ func (w *writer) step() bool {
 	}
 	w.show()
 	w.queue = slices.Delete(w.queue, 0, 1)
-	w.queued -= int64(len(r.buf))
+	w.queued -= r.added()
 	if len(r.buf) < largeRound && r.segment == w.segment {
-		w.small += int64(len(r.buf))
+		w.small += r.added()
 	}
-	if cap(r.buf) <= roundBytes {
+	w.block = append(w.block[:0], r.lastBlock()...)
+	if cap(r.buf) <= durable.WholeBlocks(roundBytes) {
 		w.spare = r.buf
 	}
 	r.buf = nil
@@ -247,8 +253,8 @@ func (w *writer) write(r *round) error {
 			return fmt.Errorf("begin %s: %w", r.segment.name, err)
 		}
 	}
-	if len(r.buf) > 0 {
-		if err := writeAll(w.file, r.buf, r.offset); err != nil {
+	if r.added() > 0 {
+		if err := w.writeBlocks(r.blocks(), r.offset); err != nil {
 			return fmt.Errorf("write %s: %w", r.segment.name, err)
 		}
 	}
@@ -272,62 +278,6 @@ func (w *writer) write(r *round) error {
 		return fmt.Errorf("write %s: %w", endName, err)
 	}
 	return nil
-}
-
-// begin seals the segment that was written last and makes the file of s. All
-// of the old one, and nothing behind it, is on the disk before the new one is:
-// so in every segment but the last, nothing can be torn.
-func (w *writer) begin(s *segment, takesRoom bool) error {
-	if err := w.cutTo(s.header.previousBytes); err != nil {
-		return err
-	}
-	if err := w.file.Close(); err != nil {
-		return err
-	}
-	if err := w.makeFile(s, takesRoom); err != nil {
-		return err
-	}
-	file, err := w.fs.OpenWrite(s.name)
-	if err != nil {
-		return err
-	}
-	w.file = file
-	s.written.Store(segmentHeaderSize)
-	w.log.seal(s.number)
-	return nil
-}
-
-// cutTo syncs the file that is written, without the room behind its end.
-func (w *writer) cutTo(end int64) error {
-	size, err := w.file.Size()
-	if err != nil {
-		return err
-	}
-	if size > end {
-		if err := w.file.Truncate(end); err != nil {
-			return err
-		}
-	}
-	return w.file.Sync()
-}
-
-// makeFile makes the file of s: of the room, or anew.
-func (w *writer) makeFile(s *segment, takesRoom bool) error {
-	if !takesRoom {
-		return durable.WriteFile(w.fs, s.name, s.header.encode())
-	}
-	file, err := w.fs.OpenWrite(w.room.name)
-	if err != nil {
-		return err
-	}
-	err = writeAll(file, s.header.encode(), 0)
-	if err == nil {
-		err = file.Sync()
-	}
-	if err := errors.Join(err, file.Close()); err != nil {
-		return err
-	}
-	return w.room.rename(w.log.dir, s.name)
 }
 
 // fail ends all writing. What is visible stays readable, from the memory of
@@ -378,7 +328,7 @@ func (w *writer) close() error {
 	if failed == nil {
 		errs = append(errs, w.closeCleanly())
 	}
-	for _, file := range []File{w.file, w.mark, w.lock} {
+	for _, file := range []File{w.file, w.direct, w.mark, w.lock} {
 		if file != nil {
 			errs = append(errs, file.Close())
 		}

@@ -123,33 +123,53 @@ func (r *room) make() {
 	r.moved.Broadcast()
 }
 
+// fill writes the zeros: past the page cache where it can, since nobody reads
+// them. Otherwise each piece is synced, so that they do not pile up before the
+// disk.
 func (r *room) fill() (err error) {
 	file, err := r.fs.Create(r.name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	zeros := make([]byte, roomPiece)
-	for written := int64(0); written < r.size; {
-		r.mu.Lock()
-		for !r.closed && r.allowed < min(written+roomPiece, r.size) {
-			r.moved.Wait()
+	to, direct := file, false
+	if fsys, ok := r.fs.(durable.DirectOpener); ok {
+		if opened, err := fsys.OpenDirect(r.name); err == nil {
+			to, direct = opened, true
+			defer func() { err = errors.Join(err, opened.Close()) }()
 		}
-		closed := r.closed
-		r.mu.Unlock()
-		if closed {
+	}
+	zeros := durable.Blocks(roomPiece)
+	for written := int64(0); written < r.size; {
+		if closed := r.await(min(written+roomPiece, r.size)); closed {
 			return nil
 		}
 		piece := zeros[:min(roomPiece, r.size-written)]
-		if err := writeAll(file, piece, written); err != nil {
-			return err
+		err := writeAll(to, piece, written)
+		switch {
+		case direct && errors.Is(err, errors.ErrUnsupported):
+			to, direct = file, false
+			continue
+		case err == nil && !direct:
+			err = file.Sync()
 		}
-		if err := file.Sync(); err != nil {
+		if err != nil {
 			return err
 		}
 		written += int64(len(piece))
 	}
-	return nil
+	return file.Sync()
+}
+
+// await waits until so many bytes may be written. It reports whether nothing
+// more is.
+func (r *room) await(bytes int64) (closed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.closed && r.allowed < bytes {
+		r.moved.Wait()
+	}
+	return r.closed
 }
 
 // close ends the making of room and removes what was not used.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
 )
 
 // round is what is written with one write and one sync: the appends that came
@@ -12,9 +13,10 @@ type round struct {
 	creates bool // the file of the segment must be made first,
 	// takesRoom: of the room that is ready.
 	takesRoom bool
-	offset    int64 // of its first byte in the segment
-	durable   int64 // so much of the segment is synced when the round is written
-	buf       []byte
+	offset    int64              // of its first byte in the segment: the beginning of a block
+	durable   int64              // so much of the segment is synced when the round is written
+	buf       []byte             // begins with what the block holds already
+	began     int                // how much that is
 	steps     []step             // what is not shown yet, in order
 	marks     []mark             // of what is not shown yet
 	level     daybook.Durability // the highest that any append asks
@@ -34,11 +36,41 @@ type step struct {
 	tally tally
 }
 
-func newRound(s *segment, offset, durable int64, buf []byte) *round {
-	return &round{
-		segment: s, offset: offset, durable: durable, buf: buf,
+// newRound returns a round behind what the last block of a segment holds, in
+// memory that it may use.
+func newRound(s *segment, synced, at int64, block, memory []byte) *round {
+	r := &round{
+		segment: s, offset: at - int64(len(block)), durable: synced, buf: memory[:0], began: len(block),
 		level: daybook.DurabilityMemory, reached: daybook.DurabilityMemory,
 	}
+	r.put(block)
+	return r
+}
+
+// put adds bytes. The memory always has room to fill the last block.
+func (r *round) put(b []byte) {
+	if need := durable.WholeBlocks(len(r.buf) + len(b)); need > cap(r.buf) {
+		grown := durable.Blocks(max(need, min(2*cap(r.buf), durable.WholeBlocks(roundBytes)), leastRound))
+		r.buf = grown[:copy(grown, r.buf)]
+	}
+	r.buf = append(r.buf, b...)
+}
+
+// leastRound is how much memory a round has at the least.
+const leastRound = 16 << 10
+
+// added returns how many bytes were put into it.
+func (r *round) added() int64 { return int64(len(r.buf) - r.began) }
+
+// lastBlock returns what its last block holds, if that is not full.
+func (r *round) lastBlock() []byte { return r.buf[len(r.buf)/durable.BlockBytes*durable.BlockBytes:] }
+
+// blocks returns what is written: zeros fill the last block, so that it is
+// written without being read before, and the file grows by whole blocks.
+func (r *round) blocks() []byte {
+	whole := r.buf[:durable.WholeBlocks(len(r.buf))]
+	clear(whole[len(r.buf):])
+	return whole
 }
 
 // end returns the offset behind its last byte.

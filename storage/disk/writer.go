@@ -25,9 +25,13 @@ type writer struct {
 	room         *room
 
 	// Owned by whoever leads; at Close, by Close.
-	file File // of the segment that was written last
-	mark File // END
-	lock File // LOCK
+	file     File // of the segment that was written last
+	direct   File // the same, past the page cache; nil if it is not open
+	fileName string
+	// buffered is set where the file system has only the page cache.
+	buffered bool
+	mark     File // END
+	lock     File // LOCK
 	// markBuf is what mark is written from.
 	markBuf [endSize]byte
 
@@ -39,6 +43,7 @@ type writer struct {
 	queue     []*round // the oldest is being written; the newest may take more
 	queued    int64    // bytes in queue
 	spare     []byte   // memory for the next round
+	block     []byte   // what the last block holds of what was written last
 	gathering gathering
 	// The end of what is decided.
 	segment *segment
@@ -185,7 +190,7 @@ func (w *writer) assign(d *draft, now time.Time) (recorded time.Time) {
 func (w *writer) accept(d *draft, level daybook.Durability) {
 	r := w.roundFor(int64(len(d.buf)))
 	base := len(r.buf)
-	r.buf = append(r.buf, d.buf...)
+	r.put(d.buf)
 	for i := range d.frames {
 		h, s := &d.frames[i].header, &d.frames[i].summary
 		at := base + d.frames[i].at
