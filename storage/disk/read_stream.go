@@ -149,7 +149,7 @@ func (r *streamReader) run(frames []streamFrame) int {
 // one yields what the read asks for from one frame.
 func (r *streamReader) one(at *streamFrame) bool {
 	f, c := &r.frame, &r.parts
-	if err := r.reader.read(f, at.place.offset()); err != nil {
+	if err := r.reader.take(f, at.place.offset()); err != nil {
 		return r.failReading(err)
 	}
 	r.guess = max(f.size()+f.size()/8, r.guess-r.guess/8)
@@ -161,7 +161,7 @@ func (r *streamReader) one(at *streamFrame) bool {
 	if !c.begin(&f.frameHeader, f.body) {
 		return r.broken(errUndecodable.Error())
 	}
-	if partition, name := c.stored(); view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
+	if partition, name, ok := c.stored(); !ok || view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
 		return r.broken("not the changeset that was indexed")
 	}
 	from, to := 0, c.count
