@@ -10,13 +10,12 @@ import (
 // changeset is a frame whose body is taken apart as far as was asked for. It
 // shares memory with the frame.
 type changeset struct {
-	*frameHeader
-	body    []byte
+	*frame
 	names   int // where the partition of the stream begins in body, and behind it the name
 	records int // where the records begin
 
+	stream     daybook.StreamID // by decodeChangeset only
 	plain      bool             // by decode, as all below: the prologue tells of nothing but the stream
-	stream     daybook.StreamID // its strings may be kept
 	metadata   []byte
 	claims     []daybook.Claim
 	releases   []daybook.Claim
@@ -26,18 +25,24 @@ type changeset struct {
 
 // decodeChangeset takes the prologue of a frame apart. Strings have memory of
 // their own.
-func decodeChangeset(h *frameHeader, body []byte) (c changeset, ok bool) {
-	return c, c.begin(h, body) && c.decode(nil)
+func decodeChangeset(f *frame) (c changeset, ok bool) {
+	if c.begin(f) {
+		c.stream, ok = c.decode(nil)
+	}
+	return c, ok
 }
 
 // begin finds the prologue and the records in the body of a frame.
-func (c *changeset) begin(h *frameHeader, body []byte) bool {
-	length, at := uvarintAt(body, 0)
+func (c *changeset) begin(f *frame) bool {
+	length, at := uvarintAt(f.body, 0)
 	// A record has two lengths and a head at the least.
-	if at == 0 || length > uint64(len(body)-at) || h.count < 1 || h.count > (len(body)-at-int(length))/(2+headFixed) {
+	if at == 0 || length > uint64(len(f.body)-at) || f.count < 1 || f.count > (len(f.body)-at-int(length))/(2+headFixed) {
 		return false
 	}
-	c.frameHeader, c.body, c.names, c.records = h, body, at, at+int(length)
+	if c.frame != f { // else there is nothing to tell the garbage collector
+		c.frame = f
+	}
+	c.names, c.records = at, at+int(length)
 	return true
 }
 
@@ -52,8 +57,9 @@ func (c *changeset) stored() (partition, name []byte, ok bool) {
 	return partition, name, !d.failed
 }
 
-// decode decodes the prologue that was begun. Strings lie in m.
-func (c *changeset) decode(m *recordMemory) bool {
+// decode decodes the prologue that was begun, and returns the stream. Strings
+// lie in m.
+func (c *changeset) decode(m *recordMemory) (stream daybook.StreamID, ok bool) {
 	if m == nil || c.flags&flagGaps != 0 {
 		return c.decodePrologue(m)
 	}
@@ -61,27 +67,27 @@ func (c *changeset) decode(m *recordMemory) bool {
 	if known == nil {
 		return c.decodePrologue(m)
 	}
-	if c.stream = *known; !c.plain {
+	if !c.plain {
 		c.plain, c.metadata, c.claims, c.releases, c.references = true, nil, nil, nil, nil
 	}
-	return true
+	return *known, true
 }
 
 // nothingMore ends a prologue that tells of nothing but the stream: no metadata,
 // claims, releases and references.
 const nothingMore = "\x00\x00\x00\x00"
 
-func (c *changeset) decodePrologue(m *recordMemory) bool {
+func (c *changeset) decodePrologue(m *recordMemory) (stream daybook.StreamID, ok bool) {
 	d := decoder{bytes: c.prologue()}
 	partition, name := d.text(), d.text()
 	c.plain = c.flags&flagGaps == 0 && string(d.bytes[d.at:]) == nothingMore
 	if m != nil && c.plain && len(d.bytes) <= longestText {
 		encoded := m.texts.put(d.bytes)
-		c.stream = daybook.StreamID{Partition: m.text(partition), Name: encoded[d.at-len(name) : d.at]}
+		stream = daybook.StreamID{Partition: m.text(partition), Name: encoded[d.at-len(name) : d.at]}
 		pair := m.prologues.at(d.bytes)
-		pair[0], pair[1] = plainPrologue{encoded, c.stream}, pair[0]
+		pair[0], pair[1] = plainPrologue{encoded, stream}, pair[0]
 	} else {
-		c.stream = daybook.StreamID{Partition: m.text(partition), Name: m.text(name)}
+		stream = daybook.StreamID{Partition: m.text(partition), Name: m.text(name)}
 	}
 	c.metadata = d.text()
 	c.claims, c.releases, c.references = d.claims(m), d.claims(m), d.streams(m)
@@ -91,7 +97,7 @@ func (c *changeset) decodePrologue(m *recordMemory) bool {
 			c.positions = append(c.positions, d.position(c.positions[i-1]))
 		}
 	}
-	return !d.failed && d.left() == 0
+	return stream, !d.failed && d.left() == 0
 }
 
 // header returns what the records of the changeset carry.

@@ -258,7 +258,7 @@ func FuzzFrame(f *testing.F) {
 			body = append(body, 0)
 		}
 		h := frameHeader{count: int(count), flags: flags & flagGaps, position: 1, ordinal: 1, number: 1, first: 1}
-		c, ok := decodeChangeset(&h, body)
+		c, ok := decodeChangeset(&frame{frameHeader: h, body: body})
 		if !ok {
 			return
 		}
@@ -280,7 +280,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		// What was decoded must survive being written again.
 		encoded := appendBody(nil, &again, c.positions)
-		second, ok := decodeChangeset(&h, encoded)
+		second, ok := decodeChangeset(&frame{frameHeader: h, body: encoded})
 		if !ok || second.stream != c.stream || !reflect.DeepEqual(second.positions, c.positions) {
 			t.Fatalf("a changeset that was written again cannot be read: %+v", again)
 		}

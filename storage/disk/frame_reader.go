@@ -79,7 +79,7 @@ func (r *frameReader) take(f *frame, offset int64) error {
 			return err
 		}
 	}
-	f.offset, f.body, f.checked = offset, nil, false
+	f.offset, f.checked = offset, false
 	if sound, reason := f.decode(b, r.seed, offset); reason != "" {
 		return &frameError{offset: offset, reason: reason, sound: sound}
 	}

@@ -80,7 +80,7 @@ func (s *summary) receipt() daybook.ChangesetReceipt {
 
 // summarise decodes what the index learns of a frame.
 func summarise(f *frame, segment int) (*summary, bool) {
-	c, ok := decodeChangeset(&f.frameHeader, f.body)
+	c, ok := decodeChangeset(f)
 	if !ok {
 		return nil, false
 	}

@@ -168,7 +168,7 @@ func (r *logReader) one() bool {
 		r.ended = !r.backwards
 		return true
 	}
-	if !c.begin(&f.frameHeader, f.body) {
+	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())
 	}
 	if r.read.Filter.Partitions != nil || r.read.Filter.StreamTypes != nil {
@@ -190,7 +190,7 @@ func (r *logReader) one() bool {
 		if !r.sound() {
 			return false
 		}
-		if !c.decode(&r.memory) {
+		if _, ok := c.decode(&r.memory); !ok {
 			return r.broken(errUndecodable.Error())
 		}
 	}

@@ -158,7 +158,7 @@ func (r *streamReader) one(at *streamFrame) bool {
 		r.ended = !r.backwards
 		return true
 	}
-	if !c.begin(&f.frameHeader, f.body) {
+	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())
 	}
 	if partition, name, ok := c.stored(); !ok || view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {

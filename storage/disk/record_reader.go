@@ -29,10 +29,9 @@ type recordReader struct {
 	file   *openFile // of that segment; nil where it could not be opened
 	frame  frame     // the one that was read last
 	parts  changeset
-	// What the last frame had, for the next one.
+	// When the last frame was recorded, as it stands in it and as a time.
 	micros   int64
-	recorded time.Time // the same
-	optional bool      // the last record had parts that most have not
+	recorded time.Time
 }
 
 func newRecordReader(ctx context.Context, yield func(daybook.Record, error) bool, limit int, backwards, lent bool) recordReader {
@@ -113,7 +112,8 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
-	// A variable of its own, and not a field: it is handed over with one copy.
+	// A variable, and not a field: it is handed over with one copy, and the
+	// garbage collector need not be told of what is put into it.
 	var record daybook.Record
 	for n := range to - from {
 		i := from + n
@@ -121,7 +121,7 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 			i = to - 1 - n
 		}
 		s := &spans[i]
-		head, data := c.body[s.head:s.data:s.data], c.body[s.data:s.end:s.end]
+		head := c.body[s.head:s.data:s.data]
 		if len(query.Items) > 0 {
 			var matches bool
 			if matches, m.views, ok = matchesHead(head, query, m.views); !ok {
@@ -130,24 +130,38 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 				continue
 			}
 		}
-		if record.Changeset == nil && !r.begin(&record) || !r.fill(&record, head, data) {
+		if record.Changeset == nil {
+			if record.Stream, ok = c.decode(m); !ok {
+				return r.broken(errUndecodable.Error())
+			}
+			record.Changeset, record.RecordedAt = c.header(m), r.time(c.recorded)
+			record.ContentType = daybook.ContentTypeJSON
+		}
+		mask := binary.LittleEndian.Uint16(head)
+		d := decoder{bytes: head, at: 2 + 16}
+		record.ID = daybook.ID(head[2:18])
+		record.Type, record.Tags = d.selectors(m)
+		record.OccurredAt, record.Data = record.RecordedAt, m.keep(c.body[s.data:s.end])
+		if mask != 0 {
+			d.optional(mask, m, &record.Event)
+		}
+		if d.failed || d.left() > 0 {
 			return r.broken(errUndecodable.Error())
 		}
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
 		if err := r.ctx.Err(); err != nil {
 			return r.fail(err)
 		}
-		// Only now: the processor sums the body while it finishes the record,
-		// which it could not hand over at once anyway.
-		if err := r.frame.check(); err != nil {
-			return r.failReading(err)
+		// Only now: the processor sums the body while it finishes the record.
+		if !r.sound() {
+			return false
 		}
 		r.left--
 		if !r.yield(record, nil) || r.left == 0 {
 			return false
 		}
-		if r.optional {
-			record.ContentType, record.Context, r.optional = daybook.ContentTypeJSON, daybook.Context{}, false
+		if mask != 0 {
+			record.ContentType, record.Context = daybook.ContentTypeJSON, daybook.Context{}
 		}
 	}
 	return r.sound()
@@ -162,31 +176,10 @@ func (r *recordReader) sound() bool {
 	return true
 }
 
-// begin puts into a record what the records of the frame have in common.
-func (r *recordReader) begin(record *daybook.Record) bool {
-	c := &r.parts
-	if !c.decode(&r.memory) {
-		return false
+// time returns when a frame was recorded.
+func (r *recordReader) time(micros int64) time.Time {
+	if micros != r.micros {
+		r.micros, r.recorded = micros, fromMicros(micros)
 	}
-	if c.recorded != r.micros {
-		r.micros, r.recorded = c.recorded, fromMicros(c.recorded)
-	}
-	record.RecordedAt, record.ContentType = r.recorded, daybook.ContentTypeJSON
-	record.Stream, record.Changeset = c.stream, c.header(&r.memory)
-	return true
-}
-
-// fill puts into a record that was begun what stands in its head and data.
-func (r *recordReader) fill(record *daybook.Record, head, data []byte) bool {
-	m := &r.memory
-	mask := binary.LittleEndian.Uint16(head)
-	d := decoder{bytes: head, at: 2 + 16}
-	record.ID = daybook.ID(head[2:18])
-	record.Type, record.Tags = d.selectors(m)
-	record.OccurredAt, record.Data = record.RecordedAt, m.keep(data)
-	if mask != 0 {
-		r.optional = true
-		d.optional(mask, m, &record.Event)
-	}
-	return !d.failed && d.left() == 0
+	return r.recorded
 }
