@@ -204,11 +204,15 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 		if d.writer.segment != segment {
 			segment, synced = d.writer.segment, segmentHeaderSize
 		}
-		_, stream, err := d.log.stream(daybook.Stream("s-0"), daybook.StreamRead{})
+		_, _, places, err := d.log.stream(daybook.Stream("s-0"), daybook.StreamRead{Backwards: true, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := stream.frames[len(stream.frames)-1].place.offset()
+		frames, err := places.next()
+		if err != nil || len(frames) == 0 {
+			t.Fatalf("%d frames, error %v", len(frames), err)
+		}
+		at := frames[len(frames)-1].place.offset()
 		f, err := d.log.reader(segment, segment.end, 512).at(at)
 		if err != nil {
 			t.Fatal(err)
