@@ -143,11 +143,13 @@ func (c *changeset) piece(s span) piece {
 }
 
 // cut finds the records. It fails unless they fill the frame. The spans are
-// put into room.
+// put into room, if there is enough.
 func (c *changeset) cut(room []span) (spans []span, ok bool) {
-	spans = room[:0]
+	if spans = room; len(room) < c.count {
+		spans = make([]span, c.count)
+	}
 	body, at := c.body, c.records
-	for range c.count {
+	for i := range c.count {
 		head, next := uvarintAt(body, at)
 		data, from := uvarintAt(body, next)
 		if next == 0 || from == 0 {
@@ -157,7 +159,8 @@ func (c *changeset) cut(room []span) (spans []span, ok bool) {
 			return spans, false
 		}
 		at = from + int(head+data)
-		spans = append(spans, span{uint32(from), uint32(from + int(head)), uint32(at)})
+		s := &spans[i]
+		s.head, s.data, s.end = uint32(from), uint32(from+int(head)), uint32(at)
 	}
 	return spans, c.isPadding(at)
 }
@@ -184,7 +187,7 @@ func (c *changeset) pieces() (pieces []piece, ok bool) {
 
 // selectors returns what queries look at: the type and the tags.
 func (p *piece) selectors() (eventType string, tags []string, ok bool) {
-	d := decoder{bytes: p.head, at: 2 + 16}
+	d := decoder{bytes: p.head, at: headFront}
 	eventType = string(d.text())
 	if n := d.count(1); n > 0 {
 		tags = make([]string, n)
@@ -198,7 +201,7 @@ func (p *piece) selectors() (eventType string, tags []string, ok bool) {
 // matchesHead reports whether a query that has items selects the record with a
 // head. The tags are put into room, which is returned.
 func matchesHead(head []byte, query *daybook.Query, room []string) (matches bool, _ []string, ok bool) {
-	d := decoder{bytes: head, at: 2 + 16}
+	d := decoder{bytes: head, at: headFront}
 	eventType := view(d.text())
 	room = room[:0]
 	for range d.count(1) {
@@ -207,20 +210,19 @@ func matchesHead(head []byte, query *daybook.Query, room []string) (matches bool
 	return !d.failed && query.Matches(eventType, room), room, !d.failed
 }
 
-// selectors decodes a type and tags.
-func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
-	encoded := d.bytes[d.at:]
+// selectorsOf decodes the type and the tags in a head, and tells where they end;
+// nil if they do not fit.
+func (m *recordMemory) selectorsOf(head []byte) (texts *selectorTexts, end int) {
+	encoded := head[headFront:]
 	size := selectorsSize(encoded)
 	if size == 0 {
-		d.fail()
-		return "", nil
+		return nil, 0
 	}
-	d.at += size
 	known, found := m.selectors.find(encoded[:size])
 	if !found {
 		*known = m.newSelectors(encoded[:size])
 	}
-	return known.eventType, known.tags
+	return known, headFront + size
 }
 
 // selectorsSize returns how many bytes the type and the tags take at the front
@@ -256,12 +258,13 @@ func skipShort(b []byte, at int) int {
 	return len(b) + 1
 }
 
-// optional decodes the parts of a head that the mask tells of.
-func (d *decoder) optional(mask uint16, m *recordMemory, e *daybook.Event) {
+// optional decodes the parts of a head that the mask tells of. It fails unless
+// they fill b.
+func (m *recordMemory) optional(b []byte, mask uint16, e *daybook.Event) bool {
 	if mask&^headKnown != 0 || mask&headCauseWhen != 0 && mask&headCause == 0 {
-		d.fail()
-		return
+		return false
 	}
+	d := decoder{bytes: b}
 	if mask&headContentType != 0 {
 		e.ContentType = m.text(d.text())
 	}
@@ -289,4 +292,5 @@ func (d *decoder) optional(mask uint16, m *recordMemory, e *daybook.Event) {
 			e.Context.Why.When = fromMicros(d.varint())
 		}
 	}
+	return !d.failed && d.left() == 0
 }

@@ -25,11 +25,11 @@ type streamPlaces struct {
 	backwards bool
 	end       place // of what it may see
 
-	recent  []recentFrames // what is in memory and not found yet, in the order of the read
-	below   place          // index files answer for what stands below
-	drained bool           // they have no more
+	recent  []recentFrames  // what is in memory and not found yet, in the order of the read
+	below   place           // index files answer for what stands below
+	drained bool            // they have no more
 	after   daybook.Version // forwards: what they have up to here was found
-	size    int // of the next page of them
+	size    int             // of the next page of them
 	page    []streamFrame
 }
 

@@ -138,14 +138,13 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 			record.ContentType = daybook.ContentTypeJSON
 		}
 		mask := binary.LittleEndian.Uint16(head)
-		d := decoder{bytes: head, at: 2 + 16}
-		record.ID = daybook.ID(head[2:18])
-		record.Type, record.Tags = d.selectors(m)
-		record.OccurredAt, record.Data = record.RecordedAt, m.keep(c.body[s.data:s.end])
-		if mask != 0 {
-			d.optional(mask, m, &record.Event)
+		texts, end := m.selectorsOf(head)
+		if texts == nil {
+			return r.broken(errUndecodable.Error())
 		}
-		if d.failed || d.left() > 0 {
+		record.ID, record.Type, record.Tags = daybook.ID(head[2:headFront]), texts.eventType, texts.tags
+		record.OccurredAt, record.Data = record.RecordedAt, m.keep(c.body[s.data:s.end])
+		if (mask != 0 || end != len(head)) && !m.optional(head[end:], mask, &record.Event) {
 			return r.broken(errUndecodable.Error())
 		}
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
