@@ -56,6 +56,10 @@ func planReplays(o options) []comparison {
 				}
 				task := work.Task{Work: kind.work, Contender: name, Bytes: 256, Records: s.records, Streams: s.records / 1000, Processors: 1}
 				c.boundOrPeer(o, name, task)
+				if name == "daybook" {
+					task.Contender, task.Borrow = name, true
+					c.row(o, "daybook, borrowed", "the same, each record lent until the next", task)
+				}
 			}
 			list = append(list, prepared(c))
 		}

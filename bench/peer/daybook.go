@@ -17,6 +17,7 @@ const eventType = "deposited"
 type Daybook struct {
 	Store      *daybook.Store
 	durability daybook.Durability // of all appends
+	borrow     bool               // all reads are lent their records
 }
 
 func openDaybook(_ context.Context, place Place) (Peer, error) {
@@ -31,14 +32,14 @@ func openDaybook(_ context.Context, place Place) (Peer, error) {
 	if place.Unsynced {
 		durability = daybook.DurabilityMemory
 	}
-	return &Daybook{daybook.New(driver, nil), durability}, nil
+	return &Daybook{daybook.New(driver, nil), durability, place.Borrow}, nil
 }
 
 func openDaybookMemory(_ context.Context, place Place) (Peer, error) {
 	if place.Keep {
 		return nil, fmt.Errorf("storage/memory keeps nothing: %w", ErrAbsent)
 	}
-	return &Daybook{daybook.New(memory.New(nil), nil), daybook.DurabilityMemory}, nil
+	return &Daybook{daybook.New(memory.New(nil), nil), daybook.DurabilityMemory, false}, nil
 }
 
 // Append implements Peer.
@@ -91,7 +92,7 @@ func fromConflict(err error) error {
 
 // ReadStream implements Peer.
 func (d *Daybook) ReadStream(ctx context.Context, stream string, visit func(version int64, data []byte) error) error {
-	for record, err := range d.Store.ReadStream(ctx, daybook.Stream(stream), daybook.StreamRead{}) {
+	for record, err := range d.Store.ReadStream(ctx, daybook.Stream(stream), daybook.StreamRead{Borrow: d.borrow}) {
 		if err != nil {
 			return err
 		}
@@ -104,7 +105,7 @@ func (d *Daybook) ReadStream(ctx context.Context, stream string, visit func(vers
 
 // ReadLog implements LogReader.
 func (d *Daybook) ReadLog(ctx context.Context, visit func(data []byte) error) error {
-	for record, err := range d.Store.ReadLog(ctx, daybook.LogRead{}) {
+	for record, err := range d.Store.ReadLog(ctx, daybook.LogRead{Borrow: d.borrow}) {
 		if err != nil {
 			return err
 		}

@@ -112,6 +112,9 @@ type Place struct {
 	// Unsynced lets a peer be filled without syncs, where it can: for loading
 	// what only reads are measured on.
 	Unsynced bool
+	// Borrow lets a peer hand over what is read without copying it, where it
+	// can.
+	Borrow bool
 	// PostgresURL and MessageDBURL reach the servers; "" if there are none.
 	PostgresURL  string
 	MessageDBURL string

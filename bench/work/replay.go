@@ -128,7 +128,7 @@ func replayTag(ctx context.Context, t Task) (Result, error) {
 		tag := set.tag(random.Int64N(set.records))
 		query := daybook.Query{Items: []daybook.QueryItem{{Tags: []string{tag}}}}
 		records := int64(0)
-		for record, err := range store.Store.ReadLog(ctx, daybook.LogRead{Filter: daybook.Filter{Query: query}}) {
+		for record, err := range store.Store.ReadLog(ctx, daybook.LogRead{Filter: daybook.Filter{Query: query}, Borrow: t.Borrow}) {
 			if err != nil {
 				return 0, err
 			}
@@ -150,7 +150,9 @@ func openSet(ctx context.Context, t Task) (peer.Peer, dataset, error) {
 	if err != nil {
 		return nil, dataset{}, err
 	}
-	p, err := open(ctx, t, set.place(true))
+	place := set.place(true)
+	place.Borrow = t.Borrow
+	p, err := open(ctx, t, place)
 	return p, set, err
 }
 

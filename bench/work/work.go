@@ -30,6 +30,8 @@ type Task struct {
 	Streams   int64 // in how many streams
 	// Processors is how many cores the process may use; 0 is all.
 	Processors int
+	// Borrow asks that records are lent where they are read.
+	Borrow bool
 	// Volatile asks for appends that are not durable.
 	Volatile bool
 	// Killed asks that the process ends by kill -9, with a tail behind what was

@@ -26,9 +26,13 @@ const (
 	headKnown = 1<<iota - 1
 )
 
-// headFixed is the least size of a head: mask, id, length of the type and
-// number of tags.
-const headFixed = 2 + 16 + 1 + 1
+// headFront is where the type and the tags begin in a head, behind the mask and
+// the id; headFixed the least size of a head: besides, the length of the type
+// and the number of tags.
+const (
+	headFront = 2 + 16
+	headFixed = headFront + 1 + 1
+)
 
 // appendBody adds the padded body of c to b. Positions are those of the
 // events if they are not consecutive, else nil.

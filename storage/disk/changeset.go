@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"encoding/binary"
 	"sort"
 
 	"github.com/daybook-go/daybook"
@@ -9,14 +10,12 @@ import (
 // changeset is a frame whose body is taken apart as far as was asked for. It
 // shares memory with the frame.
 type changeset struct {
-	frameHeader
-	body    []byte
-	names   int  // where the partition of the stream begins in body, and behind it the name
-	rest    int  // where the prologue goes on behind them
-	records int  // where the records begin
-	plain   bool // the prologue tells of nothing but the stream
+	*frame
+	names   int // where the partition of the stream begins in body, and behind it the name
+	records int // where the records begin
 
 	stream     daybook.StreamID // by decodeChangeset only
+	plain      bool             // by decode, as all below: the prologue tells of nothing but the stream
 	metadata   []byte
 	claims     []daybook.Claim
 	releases   []daybook.Claim
@@ -26,53 +25,70 @@ type changeset struct {
 
 // decodeChangeset takes the prologue of a frame apart. Strings have memory of
 // their own.
-func decodeChangeset(h frameHeader, body []byte) (c changeset, ok bool) {
-	if !c.begin(&h, body) || !c.decode(nil) {
-		return c, false
+func decodeChangeset(f *frame) (c changeset, ok bool) {
+	if c.begin(f) {
+		c.stream, ok = c.decode(nil)
 	}
-	c.stream = c.streamID(nil)
-	return c, true
+	return c, ok
 }
 
-// begin finds the stream in the body of a frame.
-func (c *changeset) begin(h *frameHeader, body []byte) bool {
-	c.frameHeader, c.body = *h, body
-	d := decoder{bytes: body}
-	length := d.uvarint()
+// begin finds the prologue and the records in the body of a frame.
+func (c *changeset) begin(f *frame) bool {
+	length, at := uvarintAt(f.body, 0)
 	// A record has two lengths and a head at the least.
-	if length > uint64(d.left()) || h.count < 1 || h.count > (d.left()-int(length))/(2+headFixed) {
+	if at == 0 || length > uint64(len(f.body)-at) || f.count < 1 || f.count > (len(f.body)-at-int(length))/(2+headFixed) {
 		return false
 	}
-	c.names, c.records = d.at, d.at+int(length)
-	d.bytes = body[:c.records]
-	d.text()
-	d.text()
-	c.rest = d.at
-	return !d.failed
+	if c.frame != f { // else there is nothing to tell the garbage collector
+		c.frame = f
+	}
+	c.names, c.records = at, at+int(length)
+	return true
 }
+
+// prologue returns what stands before the records.
+func (c *changeset) prologue() []byte { return c.body[c.names:c.records] }
 
 // stored returns the partition and the name of the stream, which share memory
 // with the frame.
-func (c *changeset) stored() (partition, name []byte) {
-	d := decoder{bytes: c.body, at: c.names}
-	return d.text(), d.text()
+func (c *changeset) stored() (partition, name []byte, ok bool) {
+	d := decoder{bytes: c.prologue()}
+	partition, name = d.text(), d.text()
+	return partition, name, !d.failed
 }
 
-// streamID returns the stream. Its strings lie in m.
-func (c *changeset) streamID(m *recordMemory) daybook.StreamID {
-	partition, name := c.stored()
-	return daybook.StreamID{Partition: m.text(partition), Name: m.text(name)}
-}
-
-// decode decodes the prologue that was begun, but for the stream. Strings lie
-// in m.
-func (c *changeset) decode(m *recordMemory) bool {
-	before := c.plain
-	c.plain = c.flags&flagGaps == 0 && string(c.body[c.rest:c.records]) == "\x00\x00\x00\x00"
-	if c.plain && before {
-		return true
+// decode decodes the prologue that was begun, and returns the stream. Strings
+// lie in m.
+func (c *changeset) decode(m *recordMemory) (stream daybook.StreamID, ok bool) {
+	if m == nil || c.flags&flagGaps != 0 {
+		return c.decodePrologue(m)
 	}
-	d := decoder{bytes: c.body[:c.records], at: c.rest}
+	known := m.prologues.find(c.prologue())
+	if known == nil {
+		return c.decodePrologue(m)
+	}
+	if !c.plain {
+		c.plain, c.metadata, c.claims, c.releases, c.references = true, nil, nil, nil, nil
+	}
+	return *known, true
+}
+
+// nothingMore ends a prologue that tells of nothing but the stream: no metadata,
+// claims, releases and references.
+const nothingMore = "\x00\x00\x00\x00"
+
+func (c *changeset) decodePrologue(m *recordMemory) (stream daybook.StreamID, ok bool) {
+	d := decoder{bytes: c.prologue()}
+	partition, name := d.text(), d.text()
+	c.plain = c.flags&flagGaps == 0 && string(d.bytes[d.at:]) == nothingMore
+	if m != nil && c.plain && len(d.bytes) <= longestText {
+		encoded := m.texts.put(d.bytes)
+		stream = daybook.StreamID{Partition: m.text(partition), Name: encoded[d.at-len(name) : d.at]}
+		pair := m.prologues.at(d.bytes)
+		pair[0], pair[1] = plainPrologue{encoded, stream}, pair[0]
+	} else {
+		stream = daybook.StreamID{Partition: m.text(partition), Name: m.text(name)}
+	}
 	c.metadata = d.text()
 	c.claims, c.releases, c.references = d.claims(m), d.claims(m), d.streams(m)
 	if c.flags&flagGaps != 0 {
@@ -81,7 +97,7 @@ func (c *changeset) decode(m *recordMemory) bool {
 			c.positions = append(c.positions, d.position(c.positions[i-1]))
 		}
 	}
-	return !d.failed && d.left() == 0
+	return stream, !d.failed && d.left() == 0
 }
 
 // header returns what the records of the changeset carry.
@@ -127,26 +143,37 @@ func (c *changeset) piece(s span) piece {
 }
 
 // cut finds the records. It fails unless they fill the frame. The spans are
-// put into room.
+// put into room, if there is enough.
 func (c *changeset) cut(room []span) (spans []span, ok bool) {
-	spans = room[:0]
-	d := decoder{bytes: c.body, at: c.records}
-	for range c.count {
-		head, data := d.uvarint(), d.uvarint()
-		if size := uint64(d.left()); head < headFixed || head > size || data > size-head {
+	if spans = room; len(room) < c.count {
+		spans = make([]span, c.count)
+	}
+	body, at := c.body, c.records
+	for i := range c.count {
+		head, next := uvarintAt(body, at)
+		data, from := uvarintAt(body, next)
+		if next == 0 || from == 0 {
 			return spans, false
 		}
-		at := uint64(d.at)
-		spans = append(spans, span{uint32(at), uint32(at + head), uint32(at + head + data)})
-		d.at += int(head + data)
+		if size := uint64(len(body) - from); head < headFixed || head > size || data > size-head {
+			return spans, false
+		}
+		at = from + int(head+data)
+		s := &spans[i]
+		s.head, s.data, s.end = uint32(from), uint32(from+int(head)), uint32(at)
 	}
-	return spans, !d.failed && isPadding(d.bytes[d.at:])
+	return spans, c.isPadding(at)
 }
 
-// isPadding reports whether b is what may stand behind the last record.
-func isPadding(b []byte) bool {
-	var zeros [frameAlign]byte
-	return len(b) < frameAlign && string(b) == string(zeros[:len(b)])
+// isPadding reports whether what stands behind the last record, from a place on,
+// may stand there. The length of a body is a multiple of frameAlign.
+func (c *changeset) isPadding(from int) bool {
+	n := len(c.body) - from
+	if n >= frameAlign || len(c.body) < frameAlign {
+		return n == 0
+	}
+	tail := binary.LittleEndian.Uint64(c.body[len(c.body)-frameAlign:])
+	return tail>>(8*(frameAlign-n)) == 0
 }
 
 // pieces takes the records apart. It fails unless they fill the frame.
@@ -160,7 +187,7 @@ func (c *changeset) pieces() (pieces []piece, ok bool) {
 
 // selectors returns what queries look at: the type and the tags.
 func (p *piece) selectors() (eventType string, tags []string, ok bool) {
-	d := decoder{bytes: p.head, at: 2 + 16}
+	d := decoder{bytes: p.head, at: headFront}
 	eventType = string(d.text())
 	if n := d.count(1); n > 0 {
 		tags = make([]string, n)
@@ -171,10 +198,10 @@ func (p *piece) selectors() (eventType string, tags []string, ok bool) {
 	return eventType, tags, !d.failed
 }
 
-// matches reports whether a query that has items selects the record. The tags
-// are put into room, which is returned.
-func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []string, ok bool) {
-	d := decoder{bytes: p.head, at: 2 + 16}
+// matchesHead reports whether a query that has items selects the record with a
+// head. The tags are put into room, which is returned.
+func matchesHead(head []byte, query *daybook.Query, room []string) (matches bool, _ []string, ok bool) {
+	d := decoder{bytes: head, at: headFront}
 	eventType := view(d.text())
 	room = room[:0]
 	for range d.count(1) {
@@ -183,21 +210,19 @@ func (p *piece) matches(query *daybook.Query, room []string) (matches bool, _ []
 	return !d.failed && query.Matches(eventType, room), room, !d.failed
 }
 
-// selectors decodes a type and tags.
-func (d *decoder) selectors(m *recordMemory) (eventType string, tags []string) {
-	encoded := d.bytes[d.at:]
+// selectorsOf decodes the type and the tags in a head, and tells where they end;
+// nil if they do not fit.
+func (m *recordMemory) selectorsOf(head []byte) (texts *selectorTexts, end int) {
+	encoded := head[headFront:]
 	size := selectorsSize(encoded)
 	if size == 0 {
-		d.fail()
-		return "", nil
+		return nil, 0
 	}
-	d.at += size
-	encoded = encoded[:size]
-	known := m.selectors.find(encoded)
-	if known.encoded != string(encoded) {
-		*known = m.newSelectors(encoded)
+	known, found := m.selectors.find(encoded[:size])
+	if !found {
+		*known = m.newSelectors(encoded[:size])
 	}
-	return known.eventType, known.tags
+	return known, headFront + size
 }
 
 // selectorsSize returns how many bytes the type and the tags take at the front
@@ -233,12 +258,13 @@ func skipShort(b []byte, at int) int {
 	return len(b) + 1
 }
 
-// optional decodes the parts of a head that the mask tells of.
-func (d *decoder) optional(mask uint16, m *recordMemory, e *daybook.Event) {
+// optional decodes the parts of a head that the mask tells of. It fails unless
+// they fill b.
+func (m *recordMemory) optional(b []byte, mask uint16, e *daybook.Event) bool {
 	if mask&^headKnown != 0 || mask&headCauseWhen != 0 && mask&headCause == 0 {
-		d.fail()
-		return
+		return false
 	}
+	d := decoder{bytes: b}
 	if mask&headContentType != 0 {
 		e.ContentType = m.text(d.text())
 	}
@@ -266,4 +292,5 @@ func (d *decoder) optional(mask uint16, m *recordMemory, e *daybook.Event) {
 			e.Context.Why.When = fromMicros(d.varint())
 		}
 	}
+	return !d.failed && d.left() == 0
 }

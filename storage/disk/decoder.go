@@ -52,6 +52,26 @@ func (d *decoder) longUvarint() uint64 {
 	return value
 }
 
+// uvarintAt returns the number that begins at a place of b, and where it ends;
+// 0 if there is none.
+func uvarintAt(b []byte, at int) (value uint64, end int) {
+	if at < len(b) && b[at] < 0x80 {
+		return uint64(b[at]), at + 1
+	}
+	return longUvarintAt(b, at)
+}
+
+func longUvarintAt(b []byte, at int) (value uint64, end int) {
+	if at+1 < len(b) && b[at+1] < 0x80 {
+		return uint64(b[at]&0x7f) | uint64(b[at+1])<<7, at + 2
+	}
+	value, n := binary.Uvarint(b[min(at, len(b)):])
+	if n <= 0 {
+		return 0, 0
+	}
+	return value, at + n
+}
+
 func (d *decoder) varint() int64 {
 	u := d.uvarint()
 	return int64(u>>1) ^ -int64(u&1)

@@ -204,11 +204,15 @@ func TestFramesSayHowMuchWasSynced(t *testing.T) {
 		if d.writer.segment != segment {
 			segment, synced = d.writer.segment, segmentHeaderSize
 		}
-		_, stream, err := d.log.stream(daybook.Stream("s-0"), daybook.StreamRead{})
+		_, _, places, err := d.log.stream(daybook.Stream("s-0"), daybook.StreamRead{Backwards: true, Limit: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := stream.frames[len(stream.frames)-1].place.offset()
+		frames, err := places.next()
+		if err != nil || len(frames) == 0 {
+			t.Fatalf("%d frames, error %v", len(frames), err)
+		}
+		at := frames[len(frames)-1].place.offset()
 		f, err := d.log.reader(segment, segment.end, 512).at(at)
 		if err != nil {
 			t.Fatal(err)
@@ -258,7 +262,7 @@ func FuzzFrame(f *testing.F) {
 			body = append(body, 0)
 		}
 		h := frameHeader{count: int(count), flags: flags & flagGaps, position: 1, ordinal: 1, number: 1, first: 1}
-		c, ok := decodeChangeset(h, body)
+		c, ok := decodeChangeset(&frame{frameHeader: h, body: body})
 		if !ok {
 			return
 		}
@@ -280,7 +284,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		// What was decoded must survive being written again.
 		encoded := appendBody(nil, &again, c.positions)
-		second, ok := decodeChangeset(h, encoded)
+		second, ok := decodeChangeset(&frame{frameHeader: h, body: encoded})
 		if !ok || second.stream != c.stream || !reflect.DeepEqual(second.positions, c.positions) {
 			t.Fatalf("a changeset that was written again cannot be read: %+v", again)
 		}

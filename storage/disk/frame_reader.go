@@ -12,8 +12,21 @@ import (
 // frame is a frame that was read. Its body is valid until the next is read.
 type frame struct {
 	frameHeader
-	offset int64
-	body   []byte
+	offset  int64
+	body    []byte
+	checked bool // the checksum of the body matches
+}
+
+// check compares the body with its checksum, unless that was done before.
+func (f *frame) check() error {
+	if f.checked {
+		return nil
+	}
+	if reason := f.checkBody(f.body); reason != "" {
+		return &frameError{offset: f.offset, position: f.position, reason: reason}
+	}
+	f.checked = true
+	return nil
 }
 
 // frameError says why no frame can be read at an offset of a segment.
@@ -50,20 +63,37 @@ func (r *frameReader) at(offset int64) (f frame, err error) {
 
 // read is at with the frame put into f.
 func (r *frameReader) read(f *frame, offset int64) error {
-	if err := r.skim(f, offset); err != nil {
+	if err := r.take(f, offset); err != nil {
 		return err
 	}
-	b, err := r.bytes(offset, f.size())
-	if err != nil {
-		if fault, ok := errors.AsType[*frameError](err); ok {
-			fault.position = f.position
+	return f.check()
+}
+
+// take is read, but leaves it to the caller to check the body. What is made of
+// the body must not be shown before that.
+func (r *frameReader) take(f *frame, offset int64) error {
+	b := r.ahead(offset)
+	if int64(len(b)) < frameHeaderSize {
+		var err error
+		if b, err = r.bytes(offset, frameHeaderSize); err != nil {
+			return err
 		}
-		return err
 	}
-	f.body = b[frameHeaderSize:]
-	if reason := f.checkBody(f.body); reason != "" {
-		return &frameError{offset: offset, position: f.position, reason: reason}
+	f.offset, f.checked = offset, false
+	if sound, reason := f.decode(b, r.seed, offset); reason != "" {
+		return &frameError{offset: offset, reason: reason, sound: sound}
 	}
+	size := f.size()
+	if int64(len(b)) < size {
+		var err error
+		if b, err = r.bytes(offset, size); err != nil {
+			if fault, ok := errors.AsType[*frameError](err); ok {
+				fault.position = f.position
+			}
+			return err
+		}
+	}
+	f.body = b[frameHeaderSize:size:size]
 	return nil
 }
 
@@ -76,7 +106,15 @@ func (r *frameReader) skim(f *frame, offset int64) error {
 	if sound, reason := f.decode(b, r.seed, offset); reason != "" {
 		return &frameError{offset: offset, reason: reason, sound: sound}
 	}
-	f.offset, f.body = offset, nil
+	f.offset, f.body, f.checked = offset, nil, false
+	return nil
+}
+
+// ahead returns what the window holds from the offset on.
+func (r *frameReader) ahead(offset int64) []byte {
+	if from := offset - r.start; from >= 0 && from <= int64(len(r.window)) {
+		return r.window[from:]
+	}
 	return nil
 }
 

@@ -81,7 +81,7 @@ func (s *summary) receipt() daybook.ChangesetReceipt {
 
 // summarise decodes what the index learns of a frame.
 func summarise(f *frame, segment int) (*summary, bool) {
-	c, ok := decodeChangeset(f.frameHeader, f.body)
+	c, ok := decodeChangeset(f)
 	if !ok {
 		return nil, false
 	}
@@ -220,12 +220,8 @@ func (x *index) head(id daybook.StreamID) daybook.Head {
 
 // shownHead returns where a stream ends for readers.
 func (x *index) shownHead(id daybook.StreamID) daybook.Head {
-	for _, p := range slices.Backward(x.parts) {
-		if n, ok := p.streams.find(id); ok {
-			if end := x.shownEnd(p.streams.all.at(n)); end.position <= x.shown.last {
-				return end.head()
-			}
-		}
+	if head, known := x.recentHead(id); known {
+		return head
 	}
 	return x.sealed.head(id)
 }
@@ -241,27 +237,6 @@ func (x *index) shownEnd(s *stream) *streamEnd {
 		}
 	}
 	return &s.end
-}
-
-// framesOf returns the frames of a stream that stand below end, in order, from
-// the one that holds the version on.
-func (x *index) framesOf(id daybook.StreamID, from daybook.Version, end place) []streamFrame {
-	var frames []streamFrame
-	for _, p := range slices.Backward(x.parts) {
-		n, ok := p.streams.find(id)
-		if !ok {
-			continue
-		}
-		frames = append(p.streams.framesOf(p.streams.all.at(n), from, end), frames...)
-		if len(frames) > 0 && frames[0].first <= from {
-			return frames
-		}
-	}
-	below := end
-	if len(x.parts) > 0 {
-		below = x.parts[0].begin
-	}
-	return append(x.sealed.framesOf(id, from, below), frames...)
 }
 
 // findAppend returns the place of the first frame of an append. The oldest

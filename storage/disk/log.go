@@ -299,7 +299,7 @@ func (l *log) positionAt(e *extent, segment int, offset int64) daybook.Position 
 			break
 		}
 		next = f.position + daybook.Position(f.count)
-		if c, ok := decodeChangeset(f.frameHeader, f.body); ok {
+		if c, ok := decodeChangeset(&f); ok {
 			next = c.lastPosition() + 1
 		}
 		from += f.size()

@@ -73,7 +73,7 @@ func (r *logReader) forward() bool {
 	for i := from; i < len(r.extent.segments); i++ {
 		r.use(i, leastChunk, mostChunk)
 		for offset < r.reader.limit && !r.ended {
-			if err := r.reader.read(&r.frame, offset); err != nil {
+			if err := r.reader.take(&r.frame, offset); err != nil {
 				return r.failReading(err)
 			}
 			offset += r.frame.size()
@@ -150,7 +150,7 @@ func (r *logReader) between(from, until int64) bool {
 		offset += r.frame.size()
 	}
 	for _, offset := range slices.Backward(r.offsets) {
-		if err := r.reader.read(&r.frame, offset); err != nil {
+		if err := r.reader.take(&r.frame, offset); err != nil {
 			return r.failReading(err)
 		}
 		if !r.one() {
@@ -168,20 +168,31 @@ func (r *logReader) one() bool {
 		r.ended = !r.backwards
 		return true
 	}
-	if !c.begin(&f.frameHeader, f.body) {
+	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())
 	}
 	if r.read.Filter.Partitions != nil || r.read.Filter.StreamTypes != nil {
 		if err := r.ctx.Err(); err != nil { // there may be nothing to yield for long
 			return r.fail(err)
 		}
-		partition, name := c.stored()
+		if !r.sound() {
+			return false
+		}
+		partition, name, ok := c.stored()
+		if !ok {
+			return r.broken(errUndecodable.Error())
+		}
 		if !r.read.Filter.MatchesStream(daybook.StreamID{Partition: view(partition), Name: view(name)}) {
 			return true
 		}
 	}
-	if f.flags&flagGaps != 0 && !c.decode(&r.memory) {
-		return r.broken(errUndecodable.Error())
+	if f.flags&flagGaps != 0 {
+		if !r.sound() {
+			return false
+		}
+		if _, ok := c.decode(&r.memory); !ok {
+			return r.broken(errUndecodable.Error())
+		}
 	}
 	from, to := 0, c.count
 	if f.position <= r.read.After {

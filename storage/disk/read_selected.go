@@ -66,13 +66,14 @@ func (r *logReader) find(position daybook.Position, behind int64) error {
 // holds reports whether the frame that was read holds the position.
 func (r *logReader) holds(position daybook.Position) bool {
 	f, c := &r.frame, &r.parts
-	if position < f.position || !c.begin(&f.frameHeader, f.body) {
+	if position < f.position || !c.begin(f) {
 		return false
 	}
 	if f.flags&flagGaps == 0 {
 		return position < f.position+daybook.Position(f.count)
 	}
-	return c.decode(&r.memory) && position <= c.lastPosition()
+	_, ok := c.decode(&r.memory)
+	return ok && position <= c.lastPosition()
 }
 
 // coverSelected makes the window hold what stands between two offsets. Where

@@ -13,7 +13,7 @@ import (
 // are read at once, up to a size.
 const (
 	frameGuess = 1 << 10
-	nearBytes  = 8 << 10
+	nearBytes  = 16 << 10
 	runBytes   = 256 << 10
 )
 
@@ -26,59 +26,22 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			r.fail(err)
 			return
 		}
-		e, s, err := d.log.stream(id, read)
+		e, head, places, err := d.log.stream(id, read)
 		if err != nil {
 			r.fail(err)
 			return
 		}
 		r.log, r.extent = d.log, &e
 		// Damage hides whatever the stream has above its last known version.
-		hidden := e.damage != nil && (read.To == 0 || read.To > s.head.Version)
+		hidden := e.damage != nil && (read.To == 0 || read.To > head.Version)
 		if hidden && read.Backwards {
 			r.fail(e.damage)
 			return
 		}
-		if r.frames(s.frames) && hidden && !r.ended {
+		if r.pages(places) && hidden && !r.ended {
 			r.fail(e.damage)
 		}
 	}
-}
-
-// shownStream is a stream as a reader finds it.
-type shownStream struct {
-	head   daybook.Head
-	frames []streamFrame // in order
-}
-
-// stream returns the extent of the log and what the index knows of a stream,
-// from the first frame on that a read can want.
-func (l *log) stream(id daybook.StreamID, read daybook.StreamRead) (extent, shownStream, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.closed {
-		return extent{}, shownStream{}, daybook.ErrClosed
-	}
-	e, x := l.extentLocked(), &l.index
-	head := x.shownHead(id)
-	if !head.Exists() {
-		return e, shownStream{}, x.sealed.failure()
-	}
-	from, end := lowest(read, head), placeOf(len(e.segments)-1, e.end)
-	return e, shownStream{head: head, frames: x.framesOf(id, from, end)}, x.sealed.failure()
-}
-
-// lowest returns the lowest version that a read can want of a stream that ends
-// at head. The versions of a stream have no gaps, so a read backwards that is
-// limited needs no more of them than its limit.
-func lowest(read daybook.StreamRead, head daybook.Head) daybook.Version {
-	if !read.Backwards || read.Limit == 0 || !read.Until.IsZero() {
-		return read.From
-	}
-	top := head.Version
-	if read.To > 0 {
-		top = min(top, read.To)
-	}
-	return max(read.From, top-daybook.Version(read.Limit)+1)
 }
 
 // streamReader yields the records of one stream.
@@ -90,7 +53,25 @@ type streamReader struct {
 	ended bool  // read.Until was reached
 }
 
-// frames yields what the read asks for from the frames of the stream. It
+// pages yields what the read asks for from all the frames of the stream. It
+// reports whether to go on.
+func (r *streamReader) pages(places *streamPlaces) bool {
+	for !r.ended {
+		frames, err := places.next()
+		if err != nil {
+			return r.fail(err)
+		}
+		if len(frames) == 0 {
+			break
+		}
+		if !r.frames(frames) {
+			return false
+		}
+	}
+	return true
+}
+
+// frames yields what the read asks for from some frames of the stream. It
 // reports whether to go on.
 func (r *streamReader) frames(frames []streamFrame) bool {
 	from := sort.Search(len(frames), func(i int) bool { return frames[i].first > r.read.From }) - 1
@@ -149,7 +130,7 @@ func (r *streamReader) run(frames []streamFrame) int {
 // one yields what the read asks for from one frame.
 func (r *streamReader) one(at *streamFrame) bool {
 	f, c := &r.frame, &r.parts
-	if err := r.reader.read(f, at.place.offset()); err != nil {
+	if err := r.reader.take(f, at.place.offset()); err != nil {
 		return r.failReading(err)
 	}
 	r.guess = max(f.size()+f.size()/8, r.guess-r.guess/8)
@@ -158,10 +139,10 @@ func (r *streamReader) one(at *streamFrame) bool {
 		r.ended = !r.backwards
 		return true
 	}
-	if !c.begin(&f.frameHeader, f.body) {
+	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())
 	}
-	if partition, name := c.stored(); view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
+	if partition, name, ok := c.stored(); !ok || view(name) != r.id.Name || view(partition) != r.id.Partition || c.first != at.first {
 		return r.broken("not the changeset that was indexed")
 	}
 	from, to := 0, c.count

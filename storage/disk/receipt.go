@@ -25,7 +25,7 @@ func (l *log) receipt(at place) (daybook.Receipt, error) {
 			if len(receipt.Changesets) > 0 && f.appendID != receipt.AppendID {
 				return receipt, nil
 			}
-			c, ok := decodeChangeset(f.frameHeader, f.body)
+			c, ok := decodeChangeset(&f)
 			if !ok {
 				return daybook.Receipt{}, l.explain(&e, i, &frameError{offset: offset, position: f.position, reason: errUndecodable.Error()})
 			}

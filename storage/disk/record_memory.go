@@ -35,6 +35,7 @@ const (
 type readBuffers struct {
 	texts     textCache
 	selectors selectorCache
+	prologues prologueCache
 	window    []byte // of the frameReader
 	spans     []span
 	views     []string // tags that are only looked at
@@ -134,18 +135,52 @@ type selectorTexts struct {
 }
 
 // find returns the place where a type and tags stand, or may be put.
-func (c *selectorCache) find(encoded []byte) *selectorTexts {
+func (c *selectorCache) find(encoded []byte) (at *selectorTexts, found bool) {
 	if len(encoded) == 0 {
-		return &c.lately[0][0]
+		return &c.lately[0][0], false
 	}
 	pair := &c.lately[spread(encoded)%uint64(len(c.lately))]
-	if pair[0].encoded != string(encoded) {
-		if pair[1].encoded == string(encoded) {
-			return &pair[1]
-		}
-		pair[1] = pair[0]
+	if pair[0].encoded == string(encoded) {
+		return &pair[0], true
 	}
-	return &pair[0]
+	if pair[1].encoded == string(encoded) {
+		return &pair[1], true
+	}
+	pair[1] = pair[0]
+	return &pair[0], false
+}
+
+// prologueCache keeps the streams of the plain prologues that were decoded
+// lately, as textCache keeps texts.
+type prologueCache struct {
+	lately [1 << 9][2]plainPrologue
+}
+
+type plainPrologue struct {
+	encoded string // as it stands in a frame
+	stream  daybook.StreamID
+}
+
+// at returns where a prologue may stand.
+func (c *prologueCache) at(encoded []byte) *[2]plainPrologue {
+	// They end alike. What tells them apart stands before that: the name.
+	name := encoded[:max(1, len(encoded)-len(nothingMore))]
+	return &c.lately[spread(name)%uint64(len(c.lately))]
+}
+
+// find returns the stream of a prologue; nil if it was not decoded lately.
+func (c *prologueCache) find(encoded []byte) *daybook.StreamID {
+	if len(encoded) == 0 {
+		return nil
+	}
+	pair := c.at(encoded)
+	if pair[0].encoded == string(encoded) {
+		return &pair[0].stream
+	}
+	if pair[1].encoded == string(encoded) {
+		return &pair[1].stream
+	}
+	return nil
 }
 
 // textCache gives strings for bytes. Those that it gave lately it gives again: the

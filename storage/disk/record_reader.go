@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"github.com/daybook-go/daybook"
 )
@@ -28,10 +29,14 @@ type recordReader struct {
 	file   *openFile // of that segment; nil where it could not be opened
 	frame  frame     // the one that was read last
 	parts  changeset
+	// When the last frame was recorded, as it stands in it and as a time.
+	micros   int64
+	recorded time.Time
 }
 
 func newRecordReader(ctx context.Context, yield func(daybook.Record, error) bool, limit int, backwards, lent bool) recordReader {
-	return recordReader{ctx: ctx, yield: yield, left: limit, backwards: backwards, memory: newRecordMemory(lent), at: -1}
+	r := recordReader{ctx: ctx, yield: yield, left: limit, backwards: backwards, memory: newRecordMemory(lent), at: -1, micros: noTime}
+	return r
 }
 
 // release gives back what other reads can use. No record that was lent is good
@@ -85,8 +90,11 @@ func (r *recordReader) failReading(err error) bool {
 	return r.fail(r.log.explain(r.extent, r.at, err))
 }
 
-// broken is fail for a frame whose checksums match, and that is wrong.
+// broken is fail for a frame that is wrong, whether its checksums match or not.
 func (r *recordReader) broken(reason string) bool {
+	if err := r.frame.check(); err != nil {
+		return r.failReading(err)
+	}
 	return r.failReading(&frameError{offset: r.frame.offset, position: r.frame.position, reason: reason})
 }
 
@@ -94,6 +102,9 @@ func (r *recordReader) broken(reason string) bool {
 // the query selects; all, if it has no items. It reports whether to go on.
 func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	m, c := &r.memory, &r.parts
+	if len(query.Items) > 0 && !r.sound() {
+		return false
+	}
 	spans, ok := c.cut(m.spans)
 	if len(spans) > len(m.spans) {
 		m.spans = spans
@@ -101,52 +112,73 @@ func (r *recordReader) records(from, to int, query *daybook.Query) bool {
 	if !ok {
 		return r.broken(errUndecodable.Error())
 	}
+	// A variable, and not a field: it is handed over with one copy, and the
+	// garbage collector need not be told of what is put into it.
 	var record daybook.Record
-	record.RecordedAt = fromMicros(c.recorded)
 	for n := range to - from {
 		i := from + n
 		if r.backwards {
 			i = to - 1 - n
 		}
-		p := c.piece(spans[i])
+		s := &spans[i]
+		head := c.body[s.head:s.data:s.data]
 		if len(query.Items) > 0 {
 			var matches bool
-			if matches, m.views, ok = p.matches(query, m.views); !ok {
+			if matches, m.views, ok = matchesHead(head, query, m.views); !ok {
 				return r.broken(errUndecodable.Error())
 			} else if !matches {
 				continue
 			}
 		}
 		if record.Changeset == nil {
-			if !c.decode(m) {
+			if record.Stream, ok = c.decode(m); !ok {
 				return r.broken(errUndecodable.Error())
 			}
-			record.Stream, record.Changeset = c.streamID(m), c.header(m)
+			record.Changeset, record.RecordedAt = c.header(m), r.time(c.recorded)
+			record.ContentType = daybook.ContentTypeJSON
 		}
-		// Assigned one by one to a variable, which the garbage collector need
-		// not be told of.
-		mask := binary.LittleEndian.Uint16(p.head)
-		d := decoder{bytes: p.head, at: 2 + 16}
-		record.ID = daybook.ID(p.head[2:18])
-		record.Type, record.Tags = d.selectors(m)
-		record.ContentType, record.OccurredAt, record.Data = daybook.ContentTypeJSON, record.RecordedAt, m.keep(p.data)
-		if mask != 0 {
-			d.optional(mask, m, &record.Event)
+		mask := binary.LittleEndian.Uint16(head)
+		texts, end := m.selectorsOf(head)
+		if texts == nil {
+			return r.broken(errUndecodable.Error())
 		}
-		if d.failed || d.left() > 0 {
+		record.ID, record.Type, record.Tags = daybook.ID(head[2:headFront]), texts.eventType, texts.tags
+		record.OccurredAt, record.Data = record.RecordedAt, m.keep(c.body[s.data:s.end])
+		if (mask != 0 || end != len(head)) && !m.optional(head[end:], mask, &record.Event) {
 			return r.broken(errUndecodable.Error())
 		}
 		record.Version, record.Position = c.first+daybook.Version(i), c.positionOf(i)
 		if err := r.ctx.Err(); err != nil {
 			return r.fail(err)
 		}
+		// Only now: the processor sums the body while it finishes the record.
+		if !r.sound() {
+			return false
+		}
 		r.left--
 		if !r.yield(record, nil) || r.left == 0 {
 			return false
 		}
 		if mask != 0 {
-			record.Context = daybook.Context{}
+			record.ContentType, record.Context = daybook.ContentTypeJSON, daybook.Context{}
 		}
 	}
+	return r.sound()
+}
+
+// sound checks the body of the frame before something is decided by it. It
+// reports whether to go on.
+func (r *recordReader) sound() bool {
+	if err := r.frame.check(); err != nil {
+		return r.failReading(err)
+	}
 	return true
+}
+
+// time returns when a frame was recorded.
+func (r *recordReader) time(micros int64) time.Time {
+	if micros != r.micros {
+		r.micros, r.recorded = micros, fromMicros(micros)
+	}
+	return r.recorded
 }

@@ -82,29 +82,6 @@ func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head)
 	return head
 }
 
-// framesOf returns the frames of a stream below a place, in order, from the one
-// that holds the version on.
-func (x *sealed) framesOf(id daybook.StreamID, from daybook.Version, below place) []streamFrame {
-	var frames []streamFrame
-	x.each(true, func(r *sealedRow) (bool, error) {
-		if r == x.rows[len(x.rows)-1] {
-			frames = frames[:0] // also if an earlier round met a damaged row
-		}
-		for f, err := range r.Changesets(id, from, 0, true) {
-			if err != nil {
-				return false, err
-			}
-			if at := r.place(f.Place); at < below {
-				frames = append(frames, streamFrame{f.First, at})
-			}
-		}
-		n := len(frames)
-		return n > 0 && frames[n-1].first <= from, nil
-	})
-	slices.Reverse(frames)
-	return frames
-}
-
 // findAppend returns the place of the first frame of an append.
 func (x *sealed) findAppend(id daybook.ID) (at place, known bool) {
 	x.each(false, func(r *sealedRow) (found bool, err error) {

@@ -3,7 +3,6 @@ package disk
 import (
 	"hash/maphash"
 	"math/bits"
-	"slices"
 
 	"github.com/daybook-go/daybook"
 )
@@ -108,22 +107,4 @@ func (t *streams) add(s *stream, frame streamFrame) {
 	n, node := t.frames.add()
 	*node = frameNode{frame, s.frames}
 	s.frames = n + 1
-}
-
-// framesOf returns the frames of s that stand below end, in order, from the
-// one that holds the version on.
-func (t *streams) framesOf(s *stream, from daybook.Version, end place) []streamFrame {
-	var frames []streamFrame
-	for n := s.frames; n > 0; {
-		node := t.frames.at(n - 1)
-		if node.place < end {
-			frames = append(frames, node.streamFrame)
-			if node.first <= from {
-				break
-			}
-		}
-		n = node.before
-	}
-	slices.Reverse(frames)
-	return frames
 }
