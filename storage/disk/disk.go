@@ -153,9 +153,7 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	w.ordinal, w.latest = l.index.ordinal, l.index.latest
 	w.syncedSegment, w.synced = w.segment, w.next
 	w.segment.written.Store(w.next)
-	if n := len(w.segment.marks); n > 0 {
-		w.marked = w.segment.marks[n-1].offset
-	}
+	w.marked = w.segment.marks.Last().Offset
 	for _, name := range slices.Concat(found.stray, l.index.sealed.unused(found.indexes)) {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err

@@ -69,7 +69,7 @@ func (r *logReader) forward() bool {
 	if !ok {
 		return true
 	}
-	offset := r.extent.marksOf(from)[nth].offset
+	offset := r.extent.marksOf(from).At(nth).Offset
 	for i := from; i < len(r.extent.segments); i++ {
 		r.use(i, leastChunk, mostChunk)
 		for offset < r.reader.limit && !r.ended {
@@ -101,19 +101,19 @@ func (r *logReader) backward() bool {
 	for ; i >= 0; i-- {
 		marks := r.extent.marksOf(i)
 		if nth < 0 {
-			nth = len(marks) - 1
+			nth = marks.Len() - 1
 		}
 		r.use(i, leastChunk, 0)
 		for ; nth >= 0; nth-- {
 			until := r.markEnd(marks, nth)
-			if from := marks[nth].offset; from < r.reader.start || len(r.reader.window) == 0 {
+			if from := marks.At(nth).Offset; from < r.reader.start || len(r.reader.window) == 0 {
 				r.coverMarks(marks, max(0, nth+1-ahead), nth)
 				ahead = min(2*ahead, mostChunk/markEvery)
 			}
-			if !r.between(marks[nth].offset, until) {
+			if !r.between(marks.At(nth).Offset, until) {
 				return false
 			}
-			if marks[nth].position <= r.read.After {
+			if marks.At(nth).Position <= r.read.After {
 				return true
 			}
 		}
@@ -122,21 +122,21 @@ func (r *logReader) backward() bool {
 }
 
 // markEnd returns where the frames of a mark end.
-func (r *logReader) markEnd(marks []mark, nth int) int64 {
-	if nth+1 < len(marks) {
-		return marks[nth+1].offset
+func (r *logReader) markEnd(marks *logindex.Marks, nth int) int64 {
+	if nth+1 < marks.Len() {
+		return marks.At(nth + 1).Offset
 	}
 	return r.reader.limit
 }
 
 // coverMarks makes the window hold the frames of some marks, the first of them
 // only as far as they are not too large.
-func (r *logReader) coverMarks(marks []mark, from, to int) {
+func (r *logReader) coverMarks(marks *logindex.Marks, from, to int) {
 	end := r.markEnd(marks, to)
-	for from < to && end-marks[from].offset > 2*mostChunk {
+	for from < to && end-marks.At(from).Offset > 2*mostChunk {
 		from++
 	}
-	r.reader.cover(marks[from].offset, min(end, marks[from].offset+2*mostChunk))
+	r.reader.cover(marks.At(from).Offset, min(end, marks.At(from).Offset+2*mostChunk))
 }
 
 // between yields backwards what stands between two offsets of a segment.

@@ -39,7 +39,8 @@ func (r *logReader) selected() bool {
 func (r *logReader) find(position daybook.Position, behind int64) error {
 	i, nth, _ := r.extent.find(position)
 	marks := r.extent.marksOf(i)
-	from := marks[nth].offset
+	first := marks.At(nth).Offset
+	from := first
 	if i == r.at && !r.backwards {
 		from = max(from, behind)
 	}
@@ -52,7 +53,7 @@ func (r *logReader) find(position daybook.Position, behind int64) error {
 		return nil
 	}
 	// A length on the way may be damaged: look again, and check each.
-	for offset := marks[nth].offset; offset < until; offset += r.frame.size() {
+	for offset := first; offset < until; offset += r.frame.size() {
 		if err := r.reader.read(&r.frame, offset); err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (r *logReader) find(position daybook.Position, behind int64) error {
 			return nil
 		}
 	}
-	return &frameError{offset: marks[nth].offset, position: position, reason: "the record that was indexed is not there"}
+	return &frameError{offset: first, position: position, reason: "the record that was indexed is not there"}
 }
 
 // holds reports whether the frame that was read holds the position.

@@ -75,9 +75,10 @@ func (s *sealer) work() error {
 			break
 		}
 		s.log.mu.RLock()
-		span := s.log.segments[next : next+1]
+		segment := s.log.segments[next]
+		part := s.log.index.partOf(segment)
 		s.log.mu.RUnlock()
-		row, err := x.build(span)
+		row, err := x.build(segment, part)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,10 @@ type stream struct {
 	id     daybook.StreamID
 	end    streamEnd
 	frames uint32 // the number, plus one, of the node of its last frame
+	// The numbers, plus one, of the postings of its type and of its partition;
+	// 0: they are not known yet.
+	kind      uint32
+	partition uint32
 }
 
 // streamEnd is a daybook.Head in less room.
