@@ -238,6 +238,25 @@ func (e *extent) find(position daybook.Position) (segment, nth int, ok bool) {
 	return i, max(e.marksOf(i).Find(position), 0), true
 }
 
+// recordedUpTo returns a position behind which everything was recorded after a
+// time, as low as marks tell.
+func (e *extent) recordedUpTo(at time.Time) daybook.Position {
+	n := len(e.segments)
+	i := sort.Search(n, func(i int) bool { return e.segments[i].header.floor.After(at) })
+	if i > 0 {
+		if position, ok := e.marksOf(i - 1).RecordedAfter(at); ok {
+			return position - 1
+		}
+	}
+	// A segment may still be empty.
+	for ; i < n; i++ {
+		if marks := e.marksOf(i); marks.Len() > 0 {
+			return marks.At(0).Position - 1
+		}
+	}
+	return e.last
+}
+
 // reader returns a reader of the frames of a segment up to a limit.
 func (l *log) reader(s *segment, limit, chunk int64) *frameReader {
 	return &frameReader{source: segmentSource{log: l, segment: s}, seed: s.seed, limit: limit, chunk: chunk}

@@ -46,20 +46,38 @@ func (t *terms) write(w *logindex.Writer, begin func(text string)) {
 
 // write writes where the streams end and where their changesets stand.
 func (t *streams) write(w *logindex.Writer) {
-	var frames []streamFrame // the last comes first
+	frames, ends := t.framesByStream()
 	for _, r := range t.inOrder() {
 		s := t.all.at(r.number)
 		w.Stream(s.id, s.end.head())
-		frames = frames[:0]
-		for n := s.frames; n > 0; {
-			node := t.frames.at(n - 1)
-			frames = append(frames, node.streamFrame)
-			n = node.before
+		from := uint32(0)
+		if r.number > 0 {
+			from = ends[r.number-1]
 		}
-		for _, f := range slices.Backward(frames) {
+		for _, f := range frames[from:ends[r.number]] {
 			w.Changeset(f.first, logindex.PlaceOf(0, f.place.offset()))
 		}
 	}
+}
+
+// framesByStream returns the frames of the first stream, then those of the
+// second, and so on, and where those of each end. The nodes lead from each frame
+// of a stream to the one before it, but that way through memory is a slow one.
+func (t *streams) framesByStream() (frames []streamFrame, ends []uint32) {
+	ends = make([]uint32, t.all.n+1)
+	for n := range t.frames.n {
+		ends[t.frames.at(n).stream+1]++
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	frames = make([]streamFrame, t.frames.n)
+	for n := range t.frames.n {
+		node := t.frames.at(n)
+		frames[ends[node.stream]] = node.streamFrame
+		ends[node.stream]++
+	}
+	return frames, ends
 }
 
 func compareClaims(a, b claimKey) int {

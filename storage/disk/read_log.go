@@ -53,9 +53,10 @@ type logReader struct {
 // walk yields what the read asks for, by the shortest way. It reports whether
 // to go on.
 func (r *logReader) walk() bool {
+	of, selectable := selectorOf(&r.read.Filter)
 	switch {
-	case logindex.Narrow(r.read.Filter.Query):
-		return r.selected()
+	case selectable:
+		return r.selected(&of)
 	case r.read.Backwards:
 		return r.backward()
 	default:
@@ -86,14 +87,22 @@ func (r *logReader) forward() bool {
 	return true
 }
 
-// backward yields what the read asks for, from the highest position down. It
-// reads from mark to mark, since frames can only be found forwards.
-func (r *logReader) backward() bool {
+// top returns the highest position that the read can want, as far as marks tell.
+func (r *logReader) top() daybook.Position {
 	to := r.extent.last
 	if r.read.To > 0 {
 		to = min(to, r.read.To)
 	}
-	i, nth, ok := r.extent.find(to)
+	if r.backwards && !r.read.Until.IsZero() {
+		to = min(to, r.extent.recordedUpTo(r.read.Until))
+	}
+	return to
+}
+
+// backward yields what the read asks for, from the highest position down. It
+// reads from mark to mark, since frames can only be found forwards.
+func (r *logReader) backward() bool {
+	i, nth, ok := r.extent.find(r.top())
 	if !ok {
 		return true
 	}

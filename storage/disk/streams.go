@@ -23,6 +23,7 @@ type streams struct {
 type stream struct {
 	id     daybook.StreamID
 	end    streamEnd
+	number uint32
 	frames uint32 // the number, plus one, of the node of its last frame
 	// The numbers, plus one, of the postings of its type and of its partition;
 	// 0: they are not known yet.
@@ -61,6 +62,7 @@ func endOf(h daybook.Head) streamEnd {
 type frameNode struct {
 	streamFrame
 	before uint32 // its number plus one; 0: this is the first
+	stream uint32 // the number of the stream
 }
 
 type streamFrame struct {
@@ -102,6 +104,7 @@ func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 		t.partitions[partition] = partition
 	}
 	number, s := t.all.add()
+	s.number = number
 	s.id = daybook.StreamID{Partition: partition, Name: t.names.keep(id.Name)}
 	t.slots.put(hashStream(id), number)
 	return s, true
@@ -110,7 +113,7 @@ func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 // add puts a frame behind the last one of s.
 func (t *streams) add(s *stream, frame streamFrame) {
 	n, node := t.frames.add()
-	*node = frameNode{frame, s.frames}
+	*node = frameNode{frame, s.frames, s.number}
 	s.frames = n + 1
 }
 
