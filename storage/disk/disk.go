@@ -100,7 +100,7 @@ func (d *Driver) openWriter(dir string) (err error) {
 	}
 	d.log.unwritten = d.writer.unwritten
 	if d.writer.failed == nil {
-		d.sealer = newSealer(d.log, d.options.Logger, &d.writer.mu, d.writer.segment.number)
+		d.sealer = newSealer(d.log, d.options.Logger, &d.writer.mu, d.writer.segment.number, d.options.SegmentBytes)
 		d.log.seal = d.sealer.seal
 	}
 	return nil
@@ -231,8 +231,9 @@ func (d *Driver) Close() error {
 	return d.closeErr
 }
 
-// Append implements daybook.Driver. If the context ends while the append is
-// being written, the error is that of the context, and the append is stored
+// Append implements daybook.Driver. While more than four sealed segments (and 16
+// MiB) are not in index files yet, it waits for these, so that memory is bounded.
+// If the context ends while the append is being written, the error is that of the context, and the append is stored
 // nevertheless, or fails, later.
 func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
 	level := a.Durability
@@ -244,7 +245,19 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	case level > daybook.DurabilityDisk:
 		return daybook.Receipt{}, &daybook.UnsupportedError{Driver: d.Name(), Feature: fmt.Sprintf("durability %s", level)}
 	}
+	if err := d.admit(ctx); err != nil {
+		return daybook.Receipt{}, err
+	}
 	return d.writer.append(ctx, &a, level)
+}
+
+// admit waits, before anything is decided, until the index files are not too
+// far behind the log.
+func (d *Driver) admit(ctx context.Context) error {
+	if d.sealer == nil { // the log is damaged: the writer says so
+		return nil
+	}
+	return d.sealer.admit(ctx)
 }
 
 // readOnly is the answer to a write in a store that is only read.
