@@ -7,15 +7,6 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-func newBuffer(t testing.TB, b *Builder) []byte {
-	t.Helper()
-	var file bytes.Buffer
-	if _, err := b.WriteTo(&file); err != nil {
-		t.Fatal(err)
-	}
-	return file.Bytes()
-}
-
 func TestFlippedBytesAreNeverAnAnswer(t *testing.T) {
 	g := newGenerator(t)
 	g.segment(12)
@@ -85,6 +76,14 @@ func FuzzDecoders(f *testing.F) {
 		}
 		if h, err := decodeHead(b); err == nil && !h.Exists() {
 			t.Fatalf("head %+v", h)
+		}
+		var ids idChunk
+		if err := ids.parse(append([]byte{keyAppend}, make([]byte, 16)...), b); err == nil {
+			ids.find(ids.id(ids.len() - 1))
+			_ = ids.place(ids.len() - 1)
+		}
+		if m, err := decodeMarks(b); err == nil && m.Len() > len(b) {
+			t.Fatalf("%d marks", m.Len())
 		}
 		if c, err := decodeContents(b); err == nil && len(c.segments) > len(b) {
 			t.Fatalf("%d segments", len(c.segments))

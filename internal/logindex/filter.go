@@ -1,6 +1,7 @@
 package logindex
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/bits"
@@ -22,18 +23,16 @@ func filterBlocks(keys int64) int {
 	return int((keys*filterBitsKey + filterBits - 1) / filterBits)
 }
 
-// probe calls visit with the bits of a key in its block.
-func probe(hash uint64, visit func(bit uint32) bool) bool {
-	// The block was chosen by the high half; the low half tells the bits.
-	low, step := uint32(hash), uint32(hash>>17)|1
-	for range filterProbes {
-		high, _ := bits.Mul32(low*0x9e3779b1, filterBits)
-		if !visit(high) {
-			return false
-		}
-		low += step
-	}
-	return true
+// probes are the bits of a key in its block. The block was chosen by the high
+// half of the hash; the low half tells them.
+type probes struct{ low, step uint32 }
+
+func probesOf(hash uint64) probes { return probes{uint32(hash), uint32(hash>>17) | 1} }
+
+func (p *probes) next() uint32 {
+	bit, _ := bits.Mul32(p.low*0x9e3779b1, filterBits)
+	p.low += p.step
+	return bit
 }
 
 func blockOf(hash uint64, blocks int) int {
@@ -43,33 +42,32 @@ func blockOf(hash uint64, blocks int) int {
 
 // filterWriter gathers the keys of a filter.
 type filterWriter struct {
-	blocks [][]byte
-	count  int
+	all    []byte // the blocks, with room for their checksums
+	blocks int
 }
 
 func newFilterWriter(keys int64) *filterWriter {
 	n := filterBlocks(keys)
-	all := make([]byte, n*filterBlock)
-	f := &filterWriter{blocks: make([][]byte, n), count: n}
-	for i := range f.blocks {
-		f.blocks[i] = all[i*filterBlock:][: filterBlock-checksumBytes : filterBlock]
-	}
-	return f
+	return &filterWriter{all: make([]byte, n*filterBlock), blocks: n}
 }
 
 func (f *filterWriter) add(key []byte) {
 	hash := hashKey(key)
-	block := f.blocks[blockOf(hash, f.count)]
-	probe(hash, func(bit uint32) bool {
+	at := blockOf(hash, f.blocks) * filterBlock
+	block := f.all[at : at+filterBlock-checksumBytes]
+	p := probesOf(hash)
+	for range filterProbes {
+		bit := p.next()
 		block[bit/8] |= 1 << (bit % 8)
-		return true
-	})
+	}
 }
 
 func (f *filterWriter) writeTo(p *pieces) {
-	for _, block := range f.blocks {
-		p.write(block)
+	for at := 0; at < len(f.all); at += filterBlock {
+		block := f.all[at : at+filterBlock-checksumBytes]
+		binary.LittleEndian.PutUint32(f.all[at+len(block):], pieceSum(p.seed, p.offset+int64(at), block))
 	}
+	p.raw(f.all)
 }
 
 // filter asks one that was written.
@@ -105,11 +103,8 @@ func (f *filter) mayHold(key []byte) (bool, error) {
 	}
 	hash := hashKey(key)
 	at := blockOf(hash, f.blocks) * filterBlock
-	set := func(block []byte) bool {
-		return probe(hash, func(bit uint32) bool { return block[bit/8]&(1<<(bit%8)) != 0 })
-	}
 	if f.resident != nil {
-		return set(f.resident[at : at+filterBlock]), nil
+		return allSet(f.resident[at:at+filterBlock], hash), nil
 	}
 	memory := blockMemory.Get().(*[filterBlock]byte)
 	defer blockMemory.Put(memory)
@@ -117,5 +112,15 @@ func (f *filter) mayHold(key []byte) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return set(block), nil
+	return allSet(block, hash), nil
+}
+
+func allSet(block []byte, hash uint64) bool {
+	p := probesOf(hash)
+	for range filterProbes {
+		if bit := p.next(); block[bit/8]&(1<<(bit%8)) == 0 {
+			return false
+		}
+	}
+	return true
 }

@@ -10,13 +10,12 @@ import (
 // The table of an index holds entries of several kinds, sorted by the bytes of
 // their keys. The first byte of a key is its kind.
 const (
-	keyAppend     = 'a' // append id -> place of its first changeset
+	keyAppend     = 'a' // first append id -> append ids, and places of their first changesets
 	keyClaim      = 'c' // partition, kind, value -> who holds it, or nobody
-	keyFrames     = 'f' // stream, first version -> versions and places of some of its changesets
 	keyTag        = 'g' // tag, first position -> positions
-	keyPlaces     = 'p' // first position -> positions and places of some changesets
-	keyStream     = 's' // stream -> its head
-	keyStreamType = 'u' // partition, stream type, first position -> positions of first records of changesets
+	keyPartition  = 'p' // partition but the default, first position -> positions of first records of changesets
+	keyStream     = 's' // stream, first version -> its end, versions and places of its changesets
+	keyStreamType = 'u' // stream type, first position -> positions of first records of changesets
 	keyType       = 'y' // event type, first position -> positions
 )
 
@@ -49,9 +48,9 @@ func textKey(key []byte, kind byte, texts ...string) []byte {
 	return key
 }
 
-// streamKey returns the key of a stream for one of its kinds.
-func streamKey(key []byte, kind byte, id daybook.StreamID) []byte {
-	return textKey(key, kind, id.Partition, id.Name)
+// streamKey returns the key of the list of a stream.
+func streamKey(key []byte, id daybook.StreamID) []byte {
+	return textKey(key, keyStream, id.Partition, id.Name)
 }
 
 // numbered adds the number that the chunks of a list are told apart by.
@@ -59,13 +58,18 @@ func numbered[N ~int64](key []byte, n N) []byte {
 	return binary.BigEndian.AppendUint64(key, uint64(n))
 }
 
-// hashKey returns 64 bits that depend on all of the key: FNV-1a, mixed.
+// hashKey returns 64 bits that depend on all of the key.
 func hashKey(key []byte) uint64 {
-	h := uint64(14695981039346656037)
-	for _, c := range key {
-		h = (h ^ uint64(c)) * 1099511628211
+	h := uint64(len(key))
+	for ; len(key) >= 8; key = key[8:] {
+		h = (h ^ binary.LittleEndian.Uint64(key)) * 0x9e3779b97f4a7c15
+		h ^= h >> 32
 	}
-	h = (h ^ h>>33) * 0xff51afd7ed558ccd
+	var rest uint64
+	for i, c := range key {
+		rest |= uint64(c) << (8 * i)
+	}
+	h = (h ^ rest) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return h ^ h>>33
 }

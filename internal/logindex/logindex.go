@@ -4,16 +4,15 @@
 // append stands where, who took and gave back claims, and at which positions
 // there are records of a type, with a tag, in streams of a type.
 //
-// A [Builder] takes in the changesets of one or more whole segments and writes
-// the file; [Open] reads it; [Merge] makes one of several neighbours. A file
+// A [Writer] writes the file from what is known of one or more whole segments,
+// sorted; [Open] reads it; [Merge] makes one of several neighbours. A file
 // never changes, and holds nothing that the segments do not. Every piece of it
 // has a checksum that is verified each time it is read; what does not match is
 // answered with an error that matches [ErrDamaged], and the file is to be
 // built anew. docs/format.md draws the bytes.
 //
-// What is resident of an open file is small: the first key of each page, a
-// filter of its streams, and the marks of its segments. Everything else is
-// read where it is asked for.
+// What is resident of an open file is small: the first key of each page and a
+// filter of its streams. Everything else is read where it is asked for.
 package logindex
 
 import (
@@ -46,37 +45,6 @@ type Segment struct {
 	First daybook.Position // the name of the segment
 	Bytes int64            // its size
 	Seed  uint32           // what sets it apart from others of that name and size
-	Marks []Mark           // in order; kept as they are given
-}
-
-// Mark says where a changeset stands in a segment, so that reading can begin
-// there.
-type Mark struct {
-	Position   daybook.Position // of its first record
-	Offset     int64            // of its frame in the segment
-	RecordedAt time.Time
-}
-
-// Changeset is what an index learns of a changeset.
-type Changeset struct {
-	Place      Place
-	Stream     daybook.StreamID
-	AppendID   daybook.ID
-	Number     daybook.ChangesetNumber
-	Ordinal    daybook.Ordinal
-	First      daybook.Version // of its first record
-	Since      daybook.Version // of the first record of its stream; First, if the stream begins with it
-	RecordedAt time.Time
-	Claims     []daybook.Claim
-	Releases   []daybook.Claim
-	Records    []Record // at least one
-}
-
-// Record is what an index learns of a record.
-type Record struct {
-	Position daybook.Position
-	Type     string
-	Tags     []string
 }
 
 // Totals counts what an index covers.

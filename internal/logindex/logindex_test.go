@@ -39,7 +39,7 @@ func check(t *testing.T, g *generator, m *model, r *Run, whole bool) {
 }
 
 func compare(g *generator, m *model, r *Run, whole bool) error {
-	for _, look := range []func(*generator, *model, *Run) error{compareStreamsOf, compareAppends, compareSelections, comparePlaces} {
+	for _, look := range []func(*generator, *model, *Run) error{compareStreamsOf, compareAppends, compareSelections, compareStreamSelections, compareMarks} {
 		if err := look(g, m, r); err != nil {
 			return err
 		}
@@ -187,16 +187,61 @@ func compareSelections(g *generator, m *model, r *Run) error {
 	return nil
 }
 
-func comparePlaces(_ *generator, m *model, r *Run) error {
-	for i, c := range m.all {
-		for _, record := range c.Records {
-			place, ok, err := r.PlaceOf(record.Position)
-			if err != nil || !ok || place != c.Place-m.base {
-				return wrong(err, "position %d stands at %v, want %v", record.Position, place, c.Place-m.base)
+func compareStreamSelections(g *generator, m *model, r *Run) error {
+	for range 30 {
+		var partitions, types []string
+		for g.IntN(2) == 0 {
+			partitions = append(partitions, []string{"p", "p\x00", "p\x00q", "nobody"}[g.IntN(4)])
+		}
+		for g.IntN(2) == 0 || len(types)+len(partitions) == 0 {
+			types = append(types, []string{"a", "a\x00", "order", "none"}[g.IntN(4)])
+		}
+		s, err := r.SelectStreams(partitions, types)
+		if err != nil {
+			return err
+		}
+		// Of several partitions besides types, all that the types select is.
+		looked := partitions
+		if len(types) > 0 && len(partitions) > 1 {
+			looked = nil
+		}
+		var want, got []daybook.Position
+		for _, c := range m.all {
+			if (len(looked) == 0 || slices.Contains(looked, c.Stream.Partition)) && (len(types) == 0 || slices.Contains(types, c.Stream.Type())) {
+				want = append(want, c.Records[0].Position)
 			}
 		}
-		if at := r.PositionAt(c.RecordedAt); at > c.Records[0].Position || i > 0 && at == 0 && m.all[0].RecordedAt.Before(m.all[i-1].RecordedAt) && i > 20 {
-			return fmt.Errorf("what was recorded at %v stands at %d, not behind %d", c.RecordedAt, c.Records[0].Position, at)
+		for at := daybook.Position(1); ; at++ {
+			if at, err = s.Next(at); at == 0 || err != nil {
+				break
+			}
+			got = append(got, at)
+		}
+		if err != nil || !slices.Equal(got, want) {
+			return wrong(err, "partitions %q, types %q select\n%v, want\n%v", partitions, types, got, want)
+		}
+	}
+	return nil
+}
+
+func compareMarks(_ *generator, m *model, r *Run) error {
+	for i := range r.Segments() {
+		marks, err := r.Marks(i)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for _, c := range m.all {
+			if (c.Place - m.base).Segment() != i {
+				continue
+			}
+			if want := (Mark{c.Records[0].Position, c.Place.Offset()}); marks.At(n) != want {
+				return fmt.Errorf("mark %d of segment %d is %v, want %v", n, i, marks.At(n), want)
+			}
+			n++
+		}
+		if n != marks.Len() {
+			return fmt.Errorf("%d marks of segment %d, want %d", marks.Len(), i, n)
 		}
 	}
 	return nil
@@ -205,8 +250,8 @@ func comparePlaces(_ *generator, m *model, r *Run) error {
 func TestListsLongerThanAPageAreReadBothWays(t *testing.T) {
 	g := newGenerator(t)
 	id := daybook.Stream("long")
-	b := NewBuilder(testStore)
-	b.Segment(Segment{First: 1, Bytes: 1 << 30})
+	b := newPlainBuilder()
+	b.begin(Segment{First: 1, Bytes: 1 << 30})
 	var frames []VersionPlace
 	const n = 40_000
 	for i := range n {
@@ -215,10 +260,11 @@ func TestListsLongerThanAPageAreReadBothWays(t *testing.T) {
 			Ordinal: daybook.Ordinal(i + 1), First: daybook.Version(i + 1), Since: 1, RecordedAt: g.time,
 			Records: []Record{{Position: daybook.Position(i + 1), Type: "t", Tags: []string{"every", fmt.Sprint("mod:", i%7)}}},
 		}
-		b.Add([]Changeset{c})
+		b.mark(&c)
+		b.add([]Changeset{c})
 		frames = append(frames, VersionPlace{c.First, c.Place})
 	}
-	file := newBuffer(t, b)
+	file := b.write(t)
 	r := openRun(t, file)
 	for _, bounds := range [][2]daybook.Version{{0, 0}, {1, 3}, {20_000, 20_500}, {n, 0}} {
 		for _, backwards := range []bool{false, true} {

@@ -17,7 +17,10 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-var testStore = daybook.ID{15: 7}
+var (
+	testStore = daybook.ID{15: 7}
+	testTime  = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+)
 
 // generator makes a log, and remembers what an index must say of it.
 type generator struct {
@@ -131,28 +134,21 @@ func (g *generator) take(c *Changeset) {
 
 // build returns the index of the segments from one up to another.
 func (g *generator) build(t testing.TB, from, to int) []byte {
-	b := NewBuilder(testStore)
+	t.Helper()
+	b := newPlainBuilder()
 	for n := from; n < to; n++ {
 		first := g.writes[n][0][0]
-		s := Segment{First: first.Records[0].Position, Bytes: 1 << 20, Seed: uint32(n)}
-		for _, written := range g.writes[n] {
-			s.Marks = append(s.Marks, Mark{written[0].Records[0].Position, written[0].Place.Offset(), written[0].RecordedAt})
-		}
-		b.Segment(s)
+		b.begin(Segment{First: first.Records[0].Position, Bytes: 1 << 20, Seed: uint32(n)})
 		for _, written := range g.writes[n] {
 			based := slices.Clone(written)
 			for i := range based {
 				based[i].Place -= PlaceOf(from, 0)
+				b.mark(&based[i])
 			}
-			b.Add(based)
+			b.add(based)
 		}
 	}
-	var file bytes.Buffer
-	n, err := b.WriteTo(&file)
-	if err != nil || n != int64(file.Len()) {
-		t.Fatalf("wrote %d of %d bytes: %v", n, file.Len(), err)
-	}
-	return file.Bytes()
+	return b.write(t)
 }
 
 func openRun(t testing.TB, file []byte) *Run {
@@ -176,6 +172,7 @@ func mergeRuns(t testing.TB, whole bool, runs ...*Run) []byte {
 // model is what the index of some segments must say, gathered the plain way.
 type model struct {
 	base    Place
+	from    int // the first segment
 	heads   map[daybook.StreamID]daybook.Head
 	frames  map[daybook.StreamID][]VersionPlace
 	appends map[daybook.ID]Place
@@ -186,7 +183,7 @@ type model struct {
 
 func (g *generator) model(from, to int) *model {
 	m := &model{
-		base: PlaceOf(from, 0), heads: map[daybook.StreamID]daybook.Head{}, frames: map[daybook.StreamID][]VersionPlace{},
+		base: PlaceOf(from, 0), from: from, heads: map[daybook.StreamID]daybook.Head{}, frames: map[daybook.StreamID][]VersionPlace{},
 		appends: map[daybook.ID]Place{}, claims: map[daybook.StreamID]map[daybook.Claim]string{},
 	}
 	for _, writes := range g.writes[from:to] {

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"slices"
-	"time"
+	"math"
 
 	"github.com/daybook-go/daybook"
 )
@@ -16,6 +15,8 @@ import (
 // be used by many goroutines at once.
 type Run struct {
 	contents
+	from    io.ReaderAt
+	seed    uint32
 	store   daybook.ID
 	table   *table
 	streams filter
@@ -55,7 +56,7 @@ func Open(from io.ReaderAt, size int64, store daybook.ID) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{store: store}
+	r := &Run{from: from, seed: seed, store: store}
 	if r.contents, err = decodeContents(b); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,11 @@ func (r *Run) open(from io.ReaderAt, seed uint32, end int64) error {
 	r.streams = filter{from: from, seed: seed, offset: r.tableEnd + r.fences, blocks: filterBlocks(r.keys[0])}
 	r.others = filter{from: from, seed: seed, blocks: filterBlocks(r.keys[1])}
 	r.others.offset = r.streams.offset + int64(r.streams.blocks)*filterBlock
-	if r.fences < checksumBytes || r.tableEnd < headerBytes || r.others.offset+int64(r.others.blocks)*filterBlock != end {
+	marks := r.marksOffset(0)
+	for _, size := range r.marks {
+		marks += size
+	}
+	if r.fences < checksumBytes || r.tableEnd < headerBytes || marks != end {
 		return fmt.Errorf("%w: its contents contradict its size", ErrDamaged)
 	}
 	fences, err := readPiece(from, seed, r.tableEnd, make([]byte, r.fences))
@@ -90,27 +95,53 @@ func (r *Run) Segments() []Segment { return r.segments }
 // Totals counts what the index covers.
 func (r *Run) Totals() Totals { return r.totals }
 
+// marksOffset returns where the marks of the ith segment begin.
+func (r *Run) marksOffset(i int) int64 {
+	offset := r.others.offset + int64(r.others.blocks)*filterBlock
+	for _, size := range r.marks[:i] {
+		offset += size
+	}
+	return offset
+}
+
+func (r *Run) marksPiece(i int) ([]byte, error) {
+	return readPiece(r.from, r.seed, r.marksOffset(i), make([]byte, r.marks[i]))
+}
+
+// Marks returns the marks of the ith segment, in memory of their own.
+func (r *Run) Marks(i int) (Marks, error) {
+	b, err := r.marksPiece(i)
+	if err != nil {
+		return Marks{}, err
+	}
+	return decodeMarks(b)
+}
+
 // Resident returns about how many bytes of memory the Run holds.
 func (r *Run) Resident() int64 {
-	marks := 0
-	for i := range r.segments {
-		marks += len(r.segments[i].Marks)
-	}
-	return int64(cap(r.table.keys) + 4*cap(r.table.ends) + 8*cap(r.table.offsets) + len(r.streams.resident) + 40*marks)
+	return int64(cap(r.table.keys) + 4*cap(r.table.ends) + 8*cap(r.table.offsets) + len(r.streams.resident))
 }
 
 // Head returns where a stream ends within the covered segments. Its First is
 // that of the whole log up to there.
 func (r *Run) Head(id daybook.StreamID) (head daybook.Head, ok bool, err error) {
-	key := streamKey(nil, keyStream, id)
-	if ok, err := r.streams.mayHold(key); !ok {
+	var room [128]byte
+	list := streamKey(room[:0], id)
+	if may, err := r.streams.mayHold(list); !may {
 		return head, false, err
 	}
-	ok, err = r.table.get(key, func(value []byte) (err error) {
-		head, err = decodeHead(value)
+	err = r.table.floor(numbered(list, int64(math.MaxInt64)), func(key, value []byte) error {
+		if ok = len(key) == len(list)+numberBytes && bytes.HasPrefix(key, list); !ok {
+			return nil
+		}
+		var c rawChunk
+		if err := c.parse(key, value); err != nil {
+			return err
+		}
+		head, err = decodeHead(c.head)
 		return err
 	})
-	return head, ok, err
+	return head, ok && err == nil, err
 }
 
 // Append returns where the first changeset of an append stands.
@@ -119,31 +150,39 @@ func (r *Run) Append(id daybook.ID) (place Place, ok bool, err error) {
 	if bytes.Compare(id[:], r.least[:]) < 0 || bytes.Compare(id[:], r.greatest[:]) > 0 {
 		return 0, false, nil
 	}
-	key := append([]byte{keyAppend}, id[:]...)
-	if ok, err := r.others.mayHold(key); !ok {
+	var room [17]byte
+	key := append(append(room[:0], keyAppend), id[:]...)
+	if may, err := r.others.mayHold(key); !may {
 		return 0, false, err
 	}
-	ok, err = r.table.get(key, func(value []byte) (err error) {
-		place, err = decodePlace(value)
-		return err
+	err = r.table.floor(key, func(key, value []byte) error {
+		if key[0] != keyAppend {
+			return nil
+		}
+		var c idChunk
+		if err := c.parse(key, value); err != nil {
+			return err
+		}
+		place, ok = c.find(id)
+		return nil
 	})
-	return place, ok, err
+	return place, ok && err == nil, err
 }
 
 // Claim returns who held a claim at the end of the covered segments: nobody,
 // if holder has no name. Not ok: it was neither taken nor released in them.
 func (r *Run) Claim(partition string, claim daybook.Claim) (holder daybook.StreamID, ok bool, err error) {
 	key := textKey(nil, keyClaim, partition, claim.Kind, claim.Value)
-	if ok, err := r.others.mayHold(key); !ok {
+	if may, err := r.others.mayHold(key); !may {
 		return holder, false, err
 	}
-	ok, err = r.table.get(key, func(value []byte) error {
-		if len(value) > 0 {
+	err = r.table.floor(key, func(found, value []byte) error {
+		if ok = bytes.Equal(found, key); ok && len(value) > 0 {
 			holder = daybook.StreamID{Partition: partition, Name: string(value)}
 		}
 		return nil
 	})
-	return holder, ok, err
+	return holder, ok && err == nil, err
 }
 
 // Changesets yields the first versions and places of the changesets of a
@@ -151,7 +190,8 @@ func (r *Run) Claim(partition string, claim daybook.Claim) (holder daybook.Strea
 // in order or backwards.
 func (r *Run) Changesets(id daybook.StreamID, from, to daybook.Version, backwards bool) iter.Seq2[VersionPlace, error] {
 	return func(yield func(VersionPlace, error) bool) {
-		if ok, err := r.streams.mayHold(streamKey(nil, keyStream, id)); !ok {
+		key := streamKey(nil, id)
+		if ok, err := r.streams.mayHold(key); !ok {
 			if err != nil {
 				yield(VersionPlace{}, err)
 			}
@@ -160,7 +200,7 @@ func (r *Run) Changesets(id daybook.StreamID, from, to daybook.Version, backward
 		if to <= 0 {
 			to = 1<<63 - 1
 		}
-		l := r.table.list(streamKey(nil, keyFrames, id))
+		l := r.table.list(key)
 		// The changeset that holds from may begin below it.
 		least := int64(max(from, 0))
 		number, place, ok, err := l.atOrBelow(least)
@@ -195,43 +235,23 @@ type VersionPlace struct {
 	Place Place
 }
 
-// PlaceOf returns the place of the last changeset whose first record has a
-// position or one below it; not ok if there is none.
-func (r *Run) PlaceOf(position daybook.Position) (place Place, ok bool, err error) {
-	_, place, ok, err = r.table.list([]byte{keyPlaces}).atOrBelow(int64(position))
-	return place, ok, err
-}
-
-// PositionAt returns the first position of the last mark that was recorded
-// before a time: whatever was recorded at that time or later stands behind it.
-// Zero: there is no such mark.
-func (r *Run) PositionAt(at time.Time) daybook.Position {
-	var found daybook.Position
-	for i := range r.segments {
-		marks := r.segments[i].Marks
-		n, _ := slices.BinarySearchFunc(marks, at, func(m Mark, at time.Time) int { return m.RecordedAt.Compare(at) })
-		if n == 0 {
-			break
-		}
-		found = marks[n-1].Position
-	}
-	return found
-}
-
 // Streams yields the streams that have changesets in the covered segments and
 // sort above a stream, in their order, with the heads that they have there.
 func (r *Run) Streams(after daybook.StreamID) iter.Seq2[daybook.StreamHead, error] {
 	return func(yield func(daybook.StreamHead, error) bool) {
 		from := []byte{keyStream}
 		if after != (daybook.StreamID{}) {
-			from = append(streamKey(nil, keyStream, after), 0)
+			from = numbered(streamKey(from[:0], after), int64(math.MaxInt64))
+			from = append(from, 0)
 		}
 		w := r.table.walk(from)
-		for w.next() && w.key[0] == keyStream {
-			id, err := cutStream(w.key[1:])
-			var head daybook.Head
+		more := w.next()
+		for more && w.key[0] == keyStream {
+			list := bytes.Clone(w.key[:max(0, len(w.key)-numberBytes)])
+			head, err := lastHead(w, list, &more)
+			var id daybook.StreamID
 			if err == nil {
-				head, err = decodeHead(w.value)
+				id, err = cutStream(list[1:])
 			}
 			if !yield(daybook.StreamHead{Stream: id, Head: head}, err) || err != nil {
 				return
@@ -241,6 +261,23 @@ func (r *Run) Streams(after daybook.StreamID) iter.Seq2[daybook.StreamHead, erro
 			yield(daybook.StreamHead{}, w.err)
 		}
 	}
+}
+
+// lastHead goes behind the chunks of a stream, and returns where it ends.
+func lastHead(w *walk, list []byte, more *bool) (daybook.Head, error) {
+	var c rawChunk
+	var value []byte
+	for *more && len(w.key) == len(list)+numberBytes && bytes.HasPrefix(w.key, list) {
+		if err := c.parse(w.key, w.value); err != nil {
+			return daybook.Head{}, err
+		}
+		value = append(value[:0], c.head...)
+		*more = w.next()
+	}
+	if value == nil {
+		return daybook.Head{}, errStreamKey
+	}
+	return decodeHead(value)
 }
 
 func cutStream(key []byte) (id daybook.StreamID, err error) {

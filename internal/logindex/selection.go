@@ -33,33 +33,65 @@ func Narrow(query daybook.Query) bool {
 // Select returns the positions that a query, which must be Narrow, selects.
 func (r *Run) Select(query daybook.Query) (*Selection, error) {
 	s := &Selection{}
-items:
 	for _, item := range query.Items {
-		var chosen selectedItem
-		for _, tag := range item.Tags {
-			l, err := r.listOf(textKey(nil, keyTag, tag))
-			if err != nil {
-				return nil, err
-			}
-			if l == nil {
-				continue items
-			}
-			chosen.tags = append(chosen.tags, l)
+		tags, err := r.listsOf(keyTag, item.Tags)
+		if err != nil {
+			return nil, err
 		}
-		for _, eventType := range item.Types {
-			l, err := r.listOf(textKey(nil, keyType, eventType))
-			if err != nil {
-				return nil, err
-			}
-			if l != nil {
-				chosen.types = append(chosen.types, l)
-			}
+		types, err := r.listsOf(keyType, item.Types)
+		if err != nil {
+			return nil, err
 		}
-		if len(item.Types) == 0 || len(chosen.types) > 0 {
-			s.items = append(s.items, chosen)
-		}
+		s.add(item.Tags, item.Types, selectedItem{tags, types})
 	}
 	return s, nil
+}
+
+// SelectStreams returns the positions of the first records of changesets, those
+// of streams of one of the types, if there are types, and in the partition, if
+// there is one; or, of several partitions without types, in one of them. The
+// changesets of the default partition are not listed as such.
+func (r *Run) SelectStreams(partitions, types []string) (*Selection, error) {
+	var all, any []string
+	kind := byte(keyStreamType)
+	switch any = types; {
+	case len(partitions) == 1:
+		all = partitions
+	case len(types) == 0:
+		kind, any = keyPartition, partitions
+	}
+	in, err := r.listsOf(keyPartition, all)
+	if err != nil {
+		return nil, err
+	}
+	of, err := r.listsOf(kind, any)
+	if err != nil {
+		return nil, err
+	}
+	s := &Selection{}
+	s.add(all, any, selectedItem{in, of})
+	return s, nil
+}
+
+// add adds an item, unless a list is missing without which it selects nothing.
+func (s *Selection) add(all, any []string, item selectedItem) {
+	if len(item.tags) == len(all) && (len(any) == 0 || len(item.types) > 0) {
+		s.items = append(s.items, item)
+	}
+}
+
+// listsOf returns the lists that there are of some texts.
+func (r *Run) listsOf(kind byte, texts []string) (lists []*list, err error) {
+	for _, text := range texts {
+		l, err := r.listOf(textKey(nil, kind, text))
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			lists = append(lists, l)
+		}
+	}
+	return lists, nil
 }
 
 // listOf returns a list; nil if there is none of that key.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math/bits"
 	"sort"
 	"sync"
 )
@@ -18,15 +19,15 @@ const checksumBytes = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// pieceSum returns the checksum of a piece of a file. The seed and the offset
-// are part of it, so that a piece of another file or place is not taken for
-// this one.
+// pieceSum returns the checksum of a piece of a file. It is begun with the seed
+// and the offset instead of 0, so that a piece of another file or place is not
+// taken for this one.
 func pieceSum(seed uint32, offset int64, piece []byte) uint32 {
-	var place [12]byte
-	binary.LittleEndian.PutUint32(place[:], seed)
-	binary.LittleEndian.PutUint64(place[4:], uint64(offset))
-	return crc32.Update(crc32.Checksum(place[:], castagnoli), castagnoli, piece)
+	return crc32.Update(seed^(uint32(offset)^uint32(offset>>32))*placeSpread, castagnoli, piece)
 }
+
+// placeSpread is odd, so that different offsets stay different.
+const placeSpread = 0x9e3779b1
 
 // pieces writes a file piece by piece, each with its checksum behind it.
 type pieces struct {
@@ -36,12 +37,17 @@ type pieces struct {
 	err    error
 }
 
-func (p *pieces) write(piece []byte) {
-	if p.err != nil {
-		return
+// write writes a piece, and returns it with its checksum.
+func (p *pieces) write(piece []byte) []byte {
+	piece = binary.LittleEndian.AppendUint32(piece, pieceSum(p.seed, p.offset, piece))
+	p.raw(piece)
+	return piece
+}
+
+func (p *pieces) fail(err error) {
+	if p.err == nil {
+		p.err = err
 	}
-	sum := pieceSum(p.seed, p.offset, piece)
-	p.raw(binary.LittleEndian.AppendUint32(piece, sum))
 }
 
 // raw writes bytes that carry their own checksum.
@@ -82,30 +88,47 @@ type tableWriter struct {
 }
 
 func (t *tableWriter) add(key, value []byte) {
-	shared := 0
+	shared := sharedPrefix(key, t.last)
+	if len(t.last) > 0 && (shared == len(key) || shared < len(t.last) && key[shared] < t.last[shared]) {
+		t.fail(errOrder)
+	}
 	if len(t.page) == 0 {
 		t.fences = appendBytes(t.fences, key)
-	} else {
-		for shared < len(key) && shared < len(t.last) && key[shared] == t.last[shared] {
-			shared++
-		}
+		shared = 0
 	}
-	t.page = binary.AppendUvarint(t.page, uint64(shared))
-	t.page = binary.AppendUvarint(t.page, uint64(len(key)-shared))
-	t.page = binary.AppendUvarint(t.page, uint64(len(value)))
+	t.page = appendStep(t.page, uint64(shared))
+	t.page = appendStep(t.page, uint64(len(key)-shared))
+	t.page = appendStep(t.page, uint64(len(value)))
 	t.page = append(t.page, key[shared:]...)
 	t.page = append(t.page, value...)
-	t.last = append(t.last[:0], key...)
+	t.last = append(t.last[:shared], key[shared:]...)
 	if len(t.page) >= pageBytes {
 		t.flush()
 	}
 }
 
+// errOrder is a mistake of who writes, or of an index that is merged.
+var errOrder = fmt.Errorf("%w: its keys do not rise", ErrDamaged)
+
+// sharedPrefix returns how many bytes two keys begin with alike.
+func sharedPrefix(a, b []byte) int {
+	n := min(len(a), len(b))
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if x := binary.LittleEndian.Uint64(a[i:]) ^ binary.LittleEndian.Uint64(b[i:]); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < n && a[i] == b[i] {
+		i++
+	}
+	return i
+}
+
 func (t *tableWriter) flush() {
 	if len(t.page) > 0 {
 		t.fences = binary.AppendUvarint(t.fences, uint64(len(t.page)+checksumBytes))
-		t.write(t.page)
-		t.page = t.page[:0]
+		t.page = t.write(t.page)[:0]
 	}
 }
 
@@ -165,32 +188,34 @@ func (t *table) read(page int, buf []byte) ([]byte, error) {
 // maxPage bounds what is allocated for a page: no entry is larger.
 const maxPage = 1 << 20
 
-// pageMemory is memory for a page that is looked at once.
-var pageMemory = sync.Pool{New: func() any { b := make([]byte, pageBytes*2); return &b }}
+// pageMemory is memory for a page that is looked at once, and two keys in it.
+type pageMemory struct{ page, key, found []byte }
 
-// get calls found with the value of a key, which is valid during the call, and
-// reports whether there is one.
-func (t *table) get(key []byte, found func(value []byte) error) (bool, error) {
+var pageMemories = sync.Pool{New: func() any { return &pageMemory{page: make([]byte, pageBytes*2)} }}
+
+// floor calls found with the last entry whose key is not above one, if there is
+// one. What it is called with is valid during the call.
+func (t *table) floor(key []byte, found func(key, value []byte) error) error {
 	page := t.pageOf(key)
 	if page < 0 {
-		return false, nil
+		return nil
 	}
-	memory := pageMemory.Get().(*[]byte)
-	defer pageMemory.Put(memory)
-	b, err := t.read(page, *memory)
+	memory := pageMemories.Get().(*pageMemory)
+	defer pageMemories.Put(memory)
+	b, err := t.read(page, memory.page)
 	if err != nil {
-		return false, err
+		return err
 	}
-	e := entries{rest: b}
-	for e.next() {
-		switch bytes.Compare(e.key, key) {
-		case 0:
-			return true, found(e.value)
-		case 1:
-			return false, nil
-		}
+	e := entries{rest: b, key: memory.key[:0]}
+	last, value := memory.found[:0], []byte(nil)
+	for e.next() && bytes.Compare(e.key, key) <= 0 {
+		last, value = append(last[:0], e.key...), e.value
 	}
-	return false, e.err
+	memory.key, memory.found = e.key, last
+	if e.err != nil || len(last) == 0 {
+		return e.err
+	}
+	return found(last, value)
 }
 
 // entries decodes a page from its front.

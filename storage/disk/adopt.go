@@ -46,7 +46,7 @@ func (s *scan) longest(found *survey, from int) (*sealedRow, error) {
 		span, err := s.span(found, from, end)
 		if err == nil {
 			var row *sealedRow
-			if row, err = x.open(s.log.path(name), span); err == nil {
+			if row, err = s.openRow(s.log.path(name), span); err == nil {
 				return row, nil
 			}
 		}
@@ -56,6 +56,19 @@ func (s *scan) longest(found *survey, from int) (*sealedRow, error) {
 		s.missed[first] = err
 	}
 	return nil, nil
+}
+
+// openRow opens an index file, and gives the segments their marks that are not
+// in the log yet.
+func (s *scan) openRow(name string, span []*segment) (*sealedRow, error) {
+	row, err := s.log.index.sealed.open(name, span)
+	if err != nil {
+		return nil, err
+	}
+	if err := row.readMarks(len(s.log.segments)); err != nil {
+		return nil, errors.Join(err, row.close())
+	}
+	return row, nil
 }
 
 // span returns the segments from a number to the one of a name, as they are if
@@ -88,13 +101,9 @@ func (s *scan) adoptRow(row *sealedRow) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	of := row.Segments()
-	for i, segment := range row.span {
+	for _, segment := range row.span {
 		if segment.number < len(l.segments) {
 			continue
-		}
-		for _, m := range of[i].Marks {
-			segment.marks = append(segment.marks, mark{m.Position, m.Offset})
 		}
 		if row.part {
 			segment = segment.asItIs()
@@ -129,10 +138,18 @@ func (s *scan) partOf(found *survey, last int) (*sealedRow, error) {
 	name := s.log.path(indexName(f.header.first, f.header.first))
 	as := &segment{number: last, name: f.name, seed: f.seed, header: f.header}
 	row, err := x.openPart(name, as, limit)
+	if err == nil {
+		if err = row.readMarks(last); err != nil {
+			err = errors.Join(err, row.close())
+		}
+	}
 	if errors.Is(err, logindex.ErrDamaged) || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return row, err
+	if err != nil {
+		return nil, err
+	}
+	return row, nil
 }
 
 // reindex makes the index file of a sealed segment that was read because there
@@ -146,7 +163,7 @@ func (s *scan) reindex(of *segment) {
 	if missed := s.missed[of.header.first]; missed != nil {
 		told.Reason = missed.Error()
 	}
-	row, err := x.build([]*segment{of})
+	row, err := x.build(of, s.log.index.partOf(of))
 	if err != nil {
 		told.Reason += fmt.Sprintf("; making it anew failed: %v", err)
 	} else if err := s.adoptRow(row); err != nil {

@@ -100,7 +100,7 @@ func (d *Driver) openWriter(dir string) (err error) {
 	}
 	d.log.unwritten = d.writer.unwritten
 	if d.writer.failed == nil {
-		d.sealer = newSealer(d.log, d.options.Logger, &d.writer.mu, d.writer.segment.number)
+		d.sealer = newSealer(d.log, d.options.Logger, &d.writer.mu, d.writer.segment.number, d.options.SegmentBytes)
 		d.log.seal = d.sealer.seal
 	}
 	return nil
@@ -154,9 +154,7 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	w.ordinal, w.latest = l.index.ordinal, l.index.latest
 	w.syncedSegment, w.synced = w.segment, w.next
 	w.segment.written.Store(w.next)
-	if n := len(w.segment.marks); n > 0 {
-		w.marked = w.segment.marks[n-1].offset
-	}
+	w.marked = w.segment.marks.Last().Offset
 	for _, name := range slices.Concat(found.stray, l.index.sealed.unused(found.indexes)) {
 		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
@@ -237,8 +235,9 @@ func (d *Driver) Close() error {
 	return d.closeErr
 }
 
-// Append implements daybook.Driver. If the context ends while the append is
-// being written, the error is that of the context, and the append is stored
+// Append implements daybook.Driver. While more than four sealed segments (and 16
+// MiB) are not in index files yet, it waits for these, so that memory is bounded.
+// If the context ends while the append is being written, the error is that of the context, and the append is stored
 // nevertheless, or fails, later.
 func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
 	level := a.Durability
@@ -250,7 +249,19 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	case level > daybook.DurabilityDisk:
 		return daybook.Receipt{}, &daybook.UnsupportedError{Driver: d.Name(), Feature: fmt.Sprintf("durability %s", level)}
 	}
+	if err := d.admit(ctx); err != nil {
+		return daybook.Receipt{}, err
+	}
 	return d.writer.append(ctx, &a, level)
+}
+
+// admit waits, before anything is decided, until the index files are not too
+// far behind the log.
+func (d *Driver) admit(ctx context.Context) error {
+	if d.sealer == nil { // the log is damaged: the writer says so
+		return nil
+	}
+	return d.sealer.admit(ctx)
 }
 
 // readOnly is the answer to a write in a store that is only read.

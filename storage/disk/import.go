@@ -13,6 +13,9 @@ func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChange
 	if d.writer == nil {
 		return d.readOnly()
 	}
+	if err := d.admit(ctx); err != nil {
+		return err
+	}
 	return d.writer.importAll(ctx, changesets)
 }
 

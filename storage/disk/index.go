@@ -125,18 +125,6 @@ type index struct {
 	older        sealedHead    // what was asked of the index files last
 }
 
-// part is what the index has in memory of one segment.
-type part struct {
-	postings
-	segment int   // its number
-	begin   place // of its first frame
-	first   daybook.Position
-	last    daybook.Position
-	streams streams // their ends are those of the whole log up to here
-	appends appendIDs
-	holders map[claimKey]holding // what was taken or released
-}
-
 // sealedHead is where a stream ends by the index files. What is asked once is
 // often asked again at once.
 type sealedHead struct {
@@ -169,25 +157,6 @@ type hiddenClaim struct {
 	position daybook.Position // of the last record of the append
 }
 
-// claimKey is a claim where it is unique: in its partition.
-type claimKey struct {
-	partition string
-	claim     daybook.Claim
-}
-
-// holding says who holds a claim; nobody if it was released.
-type holding struct {
-	stream daybook.StreamID
-	held   bool
-}
-
-func newPart(segment int) *part {
-	return &part{
-		segment: segment, postings: newPostings(), streams: newStreams(), appends: newAppendIDs(),
-		holders: map[claimKey]holding{},
-	}
-}
-
 // at returns the part of a segment, the newest or one behind it.
 func (x *index) at(segment int) *part {
 	if n := len(x.parts); n > 0 && x.parts[n-1].segment == segment {
@@ -196,6 +165,16 @@ func (x *index) at(segment int) *part {
 	p := newPart(segment)
 	x.parts = append(x.parts, p)
 	return p
+}
+
+// partOf returns the part of a segment, if it tells of the whole of it; else nil.
+func (x *index) partOf(s *segment) *part {
+	for _, p := range x.parts {
+		if p.segment == s.number && p.whole() {
+			return p
+		}
+	}
+	return nil
 }
 
 // drop forgets the parts of segments below one: index files answer for them.
@@ -304,7 +283,7 @@ func (x *index) add(summaries []*summary) {
 	claims := false
 	for i, s := range summaries {
 		if i == 0 || s.appendID != summaries[i-1].appendID {
-			x.addAppend(s)
+			x.at(s.place.segment()).addAppend(s)
 		}
 		x.addFrame(s)
 		claims = claims || len(s.claims)+len(s.releases) > 0
@@ -314,18 +293,6 @@ func (x *index) add(summaries []*summary) {
 			x.settle(one)
 		}
 	}
-}
-
-// addAppend notes where an append begins. An import that was made in pieces
-// may have cut one: the place that counts is that of its first frame.
-func (x *index) addAppend(s *summary) {
-	p := x.at(s.place.segment())
-	if !s.fresh {
-		if _, known := p.appends.find(s.appendID); known {
-			return
-		}
-	}
-	p.appends.add(s.appendID, s.place)
 }
 
 func (x *index) addFrame(s *summary) {
@@ -339,19 +306,9 @@ func (x *index) addFrame(s *summary) {
 	}
 	x.hiddenEnds = append(x.hiddenEnds, hiddenEnd{st, st.end, s.lastPosition()})
 	if st.end.version == 0 {
-		st.end.first = s.first
 		x.tally.streams++
 	}
-	st.end.version, st.end.changeset = s.last(), s.number
-	st.end.position, st.end.recorded = s.lastPosition(), micros(s.recorded)
-	p.streams.add(st, streamFrame{s.first, s.place})
-	if p.last = s.lastPosition(); p.first == 0 {
-		p.begin, p.first = s.place, s.firstPosition()
-	}
-	for i := range s.selectors {
-		r := &s.selectors[i]
-		p.postings.add(r.position, r.eventType, r.tags)
-	}
+	p.add(st, s)
 	x.last, x.ordinal, x.latest = s.lastPosition(), s.ordinal, s.recorded
 	x.changesets++
 	x.records += int64(s.count)
@@ -367,31 +324,10 @@ func (x *index) headBelow(id daybook.StreamID) daybook.Head {
 // settle carries out the releases of an append, then its claims.
 func (x *index) settle(summaries []*summary) {
 	last := summaries[len(summaries)-1].lastPosition()
-	p := x.at(summaries[0].place.segment())
-	hide := func(key claimKey) {
+	x.at(summaries[0].place.segment()).settle(summaries, func(key claimKey) {
 		stream, held := x.holder(key)
 		x.hiddenClaims = append(x.hiddenClaims, hiddenClaim{key, holding{stream, held}, last})
-	}
-	for _, s := range summaries {
-		for _, claim := range s.releases {
-			key := keptClaim(s.stream.Partition, claim)
-			hide(key)
-			p.holders[key] = holding{}
-		}
-	}
-	for _, s := range summaries {
-		for _, claim := range s.claims {
-			key := keptClaim(s.stream.Partition, claim)
-			hide(key)
-			st, _ := p.streams.get(s.stream)
-			p.holders[key] = holding{st.id, true}
-		}
-	}
-}
-
-// keptClaim is a claimKey in memory of its own.
-func keptClaim(partition string, claim daybook.Claim) claimKey {
-	return claimKey{strings.Clone(partition), daybook.Claim{Kind: strings.Clone(claim.Kind), Value: strings.Clone(claim.Value)}}
+	})
 }
 
 // show lets readers see what stands in the log up to a place.

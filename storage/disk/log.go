@@ -6,8 +6,10 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // log is what can be read: the segments up to the last append that is visible,
@@ -44,14 +46,14 @@ type segment struct {
 	// The rest is guarded by log.mu while the segment is the last, and does not
 	// change afterwards.
 	end   int64 // of the last append that is visible
-	marks []mark
+	marks logindex.Marks
 }
 
-// mark says where the frame with a position stands. A segment has one about
-// every markEvery bytes.
+// mark says where a frame stands. A segment has one about every markEvery
+// bytes.
 type mark struct {
-	position daybook.Position
-	offset   int64
+	logindex.Mark
+	recorded time.Time
 }
 
 const markEvery = 4 << 10
@@ -84,9 +86,9 @@ func (l *log) add(additions ...addition) {
 			l.segments = append(l.segments, a.segment)
 		}
 		for _, s := range a.summaries {
-			marks := a.segment.marks
-			if offset := s.place.offset(); len(marks) == 0 || offset-marks[len(marks)-1].offset >= markEvery {
-				a.segment.marks = append(marks, mark{s.firstPosition(), offset})
+			marks := &a.segment.marks
+			if offset := s.place.offset(); marks.Len() == 0 || offset-marks.Last().Offset >= markEvery {
+				marks.Add(logindex.Mark{Position: s.firstPosition(), Offset: offset}, s.recorded)
 			}
 		}
 		a.segment.end = a.end
@@ -110,7 +112,9 @@ func (l *log) showLocked(s showing) {
 	if s.segment.number == len(l.segments) {
 		l.segments = append(l.segments, s.segment)
 	}
-	s.segment.marks = append(s.segment.marks, s.marks...)
+	for _, m := range s.marks {
+		s.segment.marks.Add(m.Mark, m.recorded)
+	}
 	s.segment.end = s.end
 	l.index.show(s.tally)
 }
@@ -179,8 +183,8 @@ func (l *log) close() error {
 // extent is the log as a reader finds it when it begins.
 type extent struct {
 	segments []*segment
-	end      int64  // in the last segment
-	marks    []mark // of the last segment
+	end      int64          // in the last segment
+	marks    logindex.Marks // of the last segment
 	last     daybook.Position
 	damage   *daybook.CorruptError
 }
@@ -212,11 +216,11 @@ func (e *extent) limit(i int) int64 {
 	return e.segments[i].end
 }
 
-func (e *extent) marksOf(i int) []mark {
+func (e *extent) marksOf(i int) *logindex.Marks {
 	if i == len(e.segments)-1 {
-		return e.marks
+		return &e.marks
 	}
-	return e.segments[i].marks
+	return &e.segments[i].marks
 }
 
 // find returns the last mark whose frame begins at the position or below it;
@@ -225,15 +229,32 @@ func (e *extent) find(position daybook.Position) (segment, nth int, ok bool) {
 	n := len(e.segments)
 	i := sort.Search(n, func(i int) bool {
 		marks := e.marksOf(i)
-		return len(marks) == 0 || marks[0].position > position
+		return marks.Len() == 0 || marks.At(0).Position > position
 	}) - 1
 	i = max(i, 0)
-	if n == 0 || len(e.marksOf(i)) == 0 {
+	if n == 0 || e.marksOf(i).Len() == 0 {
 		return 0, 0, false
 	}
-	marks := e.marksOf(i)
-	j := sort.Search(len(marks), func(j int) bool { return marks[j].position > position }) - 1
-	return i, max(j, 0), true
+	return i, max(e.marksOf(i).Find(position), 0), true
+}
+
+// recordedUpTo returns a position behind which everything was recorded after a
+// time, as low as marks tell.
+func (e *extent) recordedUpTo(at time.Time) daybook.Position {
+	n := len(e.segments)
+	i := sort.Search(n, func(i int) bool { return e.segments[i].header.floor.After(at) })
+	if i > 0 {
+		if position, ok := e.marksOf(i - 1).RecordedAfter(at); ok {
+			return position - 1
+		}
+	}
+	// A segment may still be empty.
+	for ; i < n; i++ {
+		if marks := e.marksOf(i); marks.Len() > 0 {
+			return marks.At(0).Position - 1
+		}
+	}
+	return e.last
 }
 
 // reader returns a reader of the frames of a segment up to a limit.
@@ -287,10 +308,10 @@ func (l *log) explain(e *extent, segment int, err error) error {
 func (l *log) positionAt(e *extent, segment int, offset int64) daybook.Position {
 	s := e.segments[segment]
 	next, from := s.header.first, int64(segmentHeaderSize)
-	for _, m := range e.marksOf(segment) {
-		if m.offset <= offset {
-			next, from = m.position, m.offset
-		}
+	marks := e.marksOf(segment)
+	if n := sort.Search(marks.Len(), func(i int) bool { return marks.At(i).Offset > offset }); n > 0 {
+		m := marks.At(n - 1)
+		next, from = m.Position, m.Offset
 	}
 	r := l.reader(s, min(offset, e.limit(segment)), markEvery)
 	for from < r.limit {

@@ -8,14 +8,35 @@ import (
 )
 
 // postings lists the positions of the records by type and by tag, rising, so
-// that a condition is decided without reading records.
+// that a condition is decided without reading records, and those of the first
+// records of the changesets by the type and the partition of their stream. The
+// default partition has no list: it is most often everything.
 type postings struct {
-	types terms
-	tags  terms
+	types      terms
+	tags       terms
+	kinds      terms
+	partitions terms
 }
 
 func newPostings() postings {
-	return postings{types: terms{slots: newSlots()}, tags: terms{slots: newSlots()}}
+	return postings{
+		types: terms{slots: newSlots()}, tags: terms{slots: newSlots()},
+		kinds: terms{slots: newSlots()}, partitions: terms{slots: newSlots()},
+	}
+}
+
+// addStream takes in the first record of a changeset of a stream.
+func (p *postings) addStream(position daybook.Position, s *stream) {
+	if s.kind == 0 {
+		s.kind = p.kinds.number(s.id.Type()) + 1
+		if s.id.Partition != "" {
+			s.partition = p.partitions.number(s.id.Partition) + 1
+		}
+	}
+	p.kinds.all.at(s.kind - 1).add(position)
+	if s.partition > 0 {
+		p.partitions.all.at(s.partition - 1).add(position)
+	}
 }
 
 // add takes in a record. It keeps no memory of the texts.
@@ -59,21 +80,24 @@ func (t *terms) add(text string, position daybook.Position) {
 			return
 		}
 	}
+	n := t.number(text)
+	t.last = n + 1
+	t.all.at(n).add(position)
+}
+
+// number returns the number of a term, which is made if it is unknown.
+func (t *terms) number(text string) uint32 {
 	hash := maphash.String(hashSeed, text)
 	n, at, ok := t.slots.next(hash, t.slots.start(hash))
 	for ; ok; n, at, ok = t.slots.next(hash, at) {
 		if t.all.at(n).text == text {
-			break
+			return n
 		}
 	}
-	if !ok {
-		var made *term
-		n, made = t.all.add()
-		made.text = t.texts.keep(text)
-		t.slots.put(hash, n)
-	}
-	t.last = n + 1
-	t.all.at(n).add(position)
+	n, made := t.all.add()
+	made.text = t.texts.keep(text)
+	t.slots.put(hash, n)
+	return n
 }
 
 // positions is a rising list. It grows by pieces, so that a long one is never
@@ -101,6 +125,14 @@ func (l *positions) at(i int) daybook.Position {
 		return l.full[i/positionsPiece][i%positionsPiece]
 	}
 	return l.tail[i%positionsPiece]
+}
+
+// pieces yields the positions, in order, many at once.
+func (l *positions) pieces(yield func([]daybook.Position)) {
+	for _, piece := range l.full {
+		yield(piece)
+	}
+	yield(l.tail)
 }
 
 // last returns the highest position; 0 if there is none.

@@ -53,9 +53,10 @@ type logReader struct {
 // walk yields what the read asks for, by the shortest way. It reports whether
 // to go on.
 func (r *logReader) walk() bool {
+	of, selectable := selectorOf(&r.read.Filter)
 	switch {
-	case logindex.Narrow(r.read.Filter.Query):
-		return r.selected()
+	case selectable:
+		return r.selected(&of)
 	case r.read.Backwards:
 		return r.backward()
 	default:
@@ -69,7 +70,7 @@ func (r *logReader) forward() bool {
 	if !ok {
 		return true
 	}
-	offset := r.extent.marksOf(from)[nth].offset
+	offset := r.extent.marksOf(from).At(nth).Offset
 	for i := from; i < len(r.extent.segments); i++ {
 		r.use(i, leastChunk, mostChunk)
 		for offset < r.reader.limit && !r.ended {
@@ -86,14 +87,22 @@ func (r *logReader) forward() bool {
 	return true
 }
 
-// backward yields what the read asks for, from the highest position down. It
-// reads from mark to mark, since frames can only be found forwards.
-func (r *logReader) backward() bool {
+// top returns the highest position that the read can want, as far as marks tell.
+func (r *logReader) top() daybook.Position {
 	to := r.extent.last
 	if r.read.To > 0 {
 		to = min(to, r.read.To)
 	}
-	i, nth, ok := r.extent.find(to)
+	if r.backwards && !r.read.Until.IsZero() {
+		to = min(to, r.extent.recordedUpTo(r.read.Until))
+	}
+	return to
+}
+
+// backward yields what the read asks for, from the highest position down. It
+// reads from mark to mark, since frames can only be found forwards.
+func (r *logReader) backward() bool {
+	i, nth, ok := r.extent.find(r.top())
 	if !ok {
 		return true
 	}
@@ -101,19 +110,19 @@ func (r *logReader) backward() bool {
 	for ; i >= 0; i-- {
 		marks := r.extent.marksOf(i)
 		if nth < 0 {
-			nth = len(marks) - 1
+			nth = marks.Len() - 1
 		}
 		r.use(i, leastChunk, 0)
 		for ; nth >= 0; nth-- {
 			until := r.markEnd(marks, nth)
-			if from := marks[nth].offset; from < r.reader.start || len(r.reader.window) == 0 {
+			if from := marks.At(nth).Offset; from < r.reader.start || len(r.reader.window) == 0 {
 				r.coverMarks(marks, max(0, nth+1-ahead), nth)
 				ahead = min(2*ahead, mostChunk/markEvery)
 			}
-			if !r.between(marks[nth].offset, until) {
+			if !r.between(marks.At(nth).Offset, until) {
 				return false
 			}
-			if marks[nth].position <= r.read.After {
+			if marks.At(nth).Position <= r.read.After {
 				return true
 			}
 		}
@@ -122,21 +131,21 @@ func (r *logReader) backward() bool {
 }
 
 // markEnd returns where the frames of a mark end.
-func (r *logReader) markEnd(marks []mark, nth int) int64 {
-	if nth+1 < len(marks) {
-		return marks[nth+1].offset
+func (r *logReader) markEnd(marks *logindex.Marks, nth int) int64 {
+	if nth+1 < marks.Len() {
+		return marks.At(nth + 1).Offset
 	}
 	return r.reader.limit
 }
 
 // coverMarks makes the window hold the frames of some marks, the first of them
 // only as far as they are not too large.
-func (r *logReader) coverMarks(marks []mark, from, to int) {
+func (r *logReader) coverMarks(marks *logindex.Marks, from, to int) {
 	end := r.markEnd(marks, to)
-	for from < to && end-marks[from].offset > 2*mostChunk {
+	for from < to && end-marks.At(from).Offset > 2*mostChunk {
 		from++
 	}
-	r.reader.cover(marks[from].offset, min(end, marks[from].offset+2*mostChunk))
+	r.reader.cover(marks.At(from).Offset, min(end, marks.At(from).Offset+2*mostChunk))
 }
 
 // between yields backwards what stands between two offsets of a segment.

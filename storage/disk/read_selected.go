@@ -6,19 +6,22 @@ import (
 
 // selected yields what the read asks for from the frames of the records that
 // the index selects.
-func (r *logReader) selected() bool {
-	to := r.extent.last
-	if r.read.To > 0 {
-		to = min(to, r.read.To)
+func (r *logReader) selected(of *selector) bool {
+	after, to := r.read.After, r.top()
+	if i, nth, ok := r.extent.find(after + 1); ok && !of.byQuery() {
+		// A changeset is selected by its first record; others may stand above.
+		after = min(after, r.extent.marksOf(i).At(nth).Position-1)
 	}
 	var next int64                 // where the frame behind the one that was read begins
 	var low, high daybook.Position // what was read of
-	for position := range r.log.selected(&r.read.Filter.Query, r.read.After, to, r.backwards) {
+	for position := range r.log.selected(of, after, to, r.backwards) {
 		if low <= position && position <= high {
 			continue
 		}
-		if err := r.find(position, next); err != nil {
-			return r.failReading(err)
+		if !r.follows(position, next) {
+			if err := r.find(position, next); err != nil {
+				return r.failReading(err)
+			}
 		}
 		if !r.one() {
 			return false
@@ -34,12 +37,32 @@ func (r *logReader) selected() bool {
 	return true
 }
 
+// follows reads the frame at an offset, if it has been fetched and the record at
+// the position is its first. It reports whether it has: records that are
+// selected often follow each other.
+func (r *logReader) follows(position daybook.Position, behind int64) bool {
+	if r.backwards || behind < r.reader.start || behind == 0 {
+		return false
+	}
+	window := r.reader.window
+	at := behind - r.reader.start
+	if at+frameHeaderSize > int64(len(window)) {
+		return false
+	}
+	size, first := peekFrameHeader(window[at:])
+	if first != position || at+size > int64(len(window)) {
+		return false
+	}
+	return r.reader.read(&r.frame, behind) == nil && r.holds(position)
+}
+
 // find reads the frame of the record at a position. Forwards, it begins at an
 // offset that is known to lie behind the frames before it.
 func (r *logReader) find(position daybook.Position, behind int64) error {
 	i, nth, _ := r.extent.find(position)
 	marks := r.extent.marksOf(i)
-	from := marks[nth].offset
+	first := marks.At(nth).Offset
+	from := first
 	if i == r.at && !r.backwards {
 		from = max(from, behind)
 	}
@@ -52,7 +75,7 @@ func (r *logReader) find(position daybook.Position, behind int64) error {
 		return nil
 	}
 	// A length on the way may be damaged: look again, and check each.
-	for offset := marks[nth].offset; offset < until; offset += r.frame.size() {
+	for offset := first; offset < until; offset += r.frame.size() {
 		if err := r.reader.read(&r.frame, offset); err != nil {
 			return err
 		}
@@ -60,7 +83,7 @@ func (r *logReader) find(position daybook.Position, behind int64) error {
 			return nil
 		}
 	}
-	return &frameError{offset: marks[nth].offset, position: position, reason: "the record that was indexed is not there"}
+	return &frameError{offset: first, position: position, reason: "the record that was indexed is not there"}
 }
 
 // holds reports whether the frame that was read holds the position.

@@ -100,7 +100,7 @@ func (r *round) shows() (showing, bool) {
 	}
 	last := r.steps[n-1]
 	marks := 0
-	for marks < len(r.marks) && r.marks[marks].offset < last.end {
+	for marks < len(r.marks) && r.marks[marks].Offset < last.end {
 		marks++
 	}
 	s := showing{segment: r.segment, end: last.end, marks: r.marks[:marks], tally: last.tally}

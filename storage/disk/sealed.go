@@ -80,6 +80,17 @@ func (r *sealedRow) next() int {
 	return r.first + len(r.span)
 }
 
+// readMarks reads the marks of those of its segments whose numbers are not
+// below one. Nobody else may know these segments yet.
+func (r *sealedRow) readMarks(from int) (err error) {
+	for i, s := range r.span {
+		if s.number >= from && err == nil {
+			s.marks, err = r.Marks(i)
+		}
+	}
+	return err
+}
+
 // place returns where a place in the index is in the log.
 func (r *sealedRow) place(p logindex.Place) place {
 	return placeOf(r.first+p.Segment(), p.Offset())
@@ -224,22 +235,20 @@ func (x *sealed) add(row *sealedRow) error {
 	return err
 }
 
-// replace puts a row in place of those that cover the same segments, and
+// replace puts rows in place of those that cover the same segments, and
 // closes these. Their files stay.
-func (x *sealed) replace(row *sealedRow) (old []*sealedRow, err error) {
+func (x *sealed) replace(rows ...*sealedRow) (old []*sealedRow, err error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == row.first })
-	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == row.next() && r.part == row.part })
+	last := rows[len(rows)-1]
+	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == rows[0].first })
+	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == last.next() && r.part == last.part })
 	if x.closed || from < 0 || to < from {
-		return nil, errors.Join(errStopped, row.close())
+		return nil, errors.Join(errStopped, closeRows(rows))
 	}
 	old = slices.Clone(x.rows[from : to+1])
-	x.rows = slices.Replace(x.rows, from, to+1, row)
-	for _, r := range old {
-		err = errors.Join(err, r.close())
-	}
-	return old, err
+	x.rows = slices.Replace(x.rows, from, to+1, rows...)
+	return old, closeRows(old)
 }
 
 func (r *sealedRow) close() error {
@@ -247,6 +256,13 @@ func (r *sealedRow) close() error {
 		return nil
 	}
 	return r.file.Close()
+}
+
+func closeRows(rows []*sealedRow) (err error) {
+	for _, r := range rows {
+		err = errors.Join(err, r.close())
+	}
+	return err
 }
 
 // unused returns those of the named files that no row was read from.

@@ -10,82 +10,80 @@ import (
 	"github.com/daybook-go/daybook/internal/logindex"
 )
 
-// build makes the index of some neighbouring sealed segments from what they
-// hold. All segments before them must be covered.
-func (x *sealed) build(span []*segment) (*sealedRow, error) {
-	b := logindex.NewBuilder(x.store)
-	since := map[daybook.StreamID]daybook.Version{}
-	for i, s := range span {
-		marks := make([]logindex.Mark, 0, len(s.marks))
-		for _, m := range s.marks {
-			marks = append(marks, logindex.Mark{Position: m.position, Offset: m.offset})
-		}
-		b.Segment(logindex.Segment{First: s.header.first, Bytes: s.end, Seed: s.seed, Marks: marks})
-		if err := x.buildSegment(b, s, i, marks, since); err != nil {
+// build makes the index of a segment, which must not change any more: of a part
+// of the index in memory that tells of all of it; without one, of what it
+// holds. All segments before it must be covered.
+func (x *sealed) build(s *segment, p *part) (*sealedRow, error) {
+	if p == nil {
+		var err error
+		if p, err = x.read(s, nil); err != nil {
 			return nil, err
 		}
 	}
-	if err := x.failure(); err != nil {
-		return nil, err
-	}
-	return x.write(span, b.WriteTo)
+	return x.writePart(s, p)
 }
 
-// buildSegment adds what a segment holds, as the ith of an index, and completes
-// its marks.
-func (x *sealed) buildSegment(b *logindex.Builder, s *segment, i int, marks []logindex.Mark, since map[daybook.StreamID]daybook.Version) error {
-	var held []logindex.Changeset
+func (x *sealed) writePart(s *segment, p *part) (*sealedRow, error) {
+	return x.write([]*segment{s}, func(to io.Writer) (int64, error) { return p.write(to, x.store, s) })
+}
+
+// read reads a segment, and returns what the index would have in memory of it.
+// Before are the indexes of the segments before it that are not used yet.
+func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
+	p := newPart(s.number)
+	var held []*summary // of the append that is not whole yet
 	_, err := x.log.reader(s, s.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		summary, ok := summarise(f, s.number)
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
 		}
-		c := summary.indexed(i)
-		if len(marks) > 0 && marks[0].Offset == f.offset {
-			marks[0].RecordedAt, marks = c.RecordedAt, marks[1:]
+		if held = append(held, summary); f.more() {
+			return nil
 		}
-		begun, known := since[c.Stream]
-		if !known {
-			head := x.headBelow(c.Stream, s.number-i)
-			if begun = head.First; !head.Exists() {
-				begun = c.First
+		for i, summary := range held {
+			if i == 0 || summary.appendID != held[i-1].appendID {
+				p.addAppend(summary)
 			}
-			since[c.Stream] = begun
+			st, made := p.streams.get(summary.stream)
+			if made {
+				head, err := x.headBefore(summary.stream, s.number, before)
+				if err != nil {
+					return err
+				}
+				st.end = endOf(head)
+			}
+			p.add(st, summary)
 		}
-		c.Since = begun
-		held = append(held, c)
-		if !f.more() {
-			b.Add(held)
-			held = held[:0]
+		for one := range byAppend(held) {
+			p.settle(one, func(claimKey) {})
 		}
+		held = held[:0]
 		return nil
 	})
-	var fault *frameError
-	if errors.As(err, &fault) {
-		return &daybook.CorruptError{
+	if fault, ok := errors.AsType[*frameError](err); ok {
+		err = &daybook.CorruptError{
 			File: s.name, Offset: fault.offset, Position: max(fault.position, s.header.first), Reason: fault.reason,
 		}
 	}
-	return err
+	if err == nil {
+		err = x.failure()
+	}
+	return p, err
 }
 
-// indexed returns what an index in which the segment is the ith learns of the
-// changeset.
-func (s *summary) indexed(i int) logindex.Changeset {
-	c := logindex.Changeset{
-		Place: logindex.PlaceOf(i, s.place.offset()), Stream: s.stream, AppendID: s.appendID, Number: s.number,
-		Ordinal: s.ordinal, First: s.first, RecordedAt: s.recorded, Claims: s.claims, Releases: s.releases,
-		Records: make([]logindex.Record, len(s.selectors)),
+// headBefore returns where a stream ends below a segment: by indexes that are
+// not used yet, or those that are and stand before them.
+func (x *sealed) headBefore(id daybook.StreamID, segment int, before []*sealedRow) (daybook.Head, error) {
+	for _, r := range slices.Backward(before) {
+		if head, found, err := r.Head(id); found || err != nil {
+			return head, err
+		}
 	}
-	for j := range s.selectors {
-		r := &s.selectors[j]
-		c.Records[j] = logindex.Record{Position: r.position, Type: r.eventType, Tags: r.tags}
-	}
-	return c
+	return x.headBelow(id, segment-len(before)), nil
 }
 
 // rebuild makes the index of a row anew, from its segments, unless somebody
-// else has.
+// else has: one index of each segment.
 func (x *sealed) rebuild(row *sealedRow) error {
 	row.again.Lock()
 	defer row.again.Unlock()
@@ -95,12 +93,23 @@ func (x *sealed) rebuild(row *sealedRow) error {
 	if !there {
 		return nil
 	}
-	again, err := x.build(row.span)
-	if err != nil {
-		return err
+	var rows []*sealedRow
+	for _, s := range row.span {
+		p, err := x.read(s, rows)
+		var again *sealedRow
+		if err == nil {
+			again, err = x.writePart(s, p)
+		}
+		if err != nil {
+			return errors.Join(err, closeRows(rows))
+		}
+		again.part = row.part
+		rows = append(rows, again)
 	}
-	again.part = row.part
-	_, err = x.replace(again)
+	_, err := x.replace(rows...)
+	if err == nil && len(rows) > 1 {
+		err = x.remove(row.name)
+	}
 	return err
 }
 
@@ -120,7 +129,8 @@ func (x *sealed) buildPart(last *segment, least int64) error {
 	if x.next() != last.number || last.end-have < least {
 		return nil
 	}
-	row, err := x.build([]*segment{last.asItIs()})
+	as := last.asItIs()
+	row, err := x.build(as, x.log.index.partOf(as))
 	if err != nil {
 		return err
 	}

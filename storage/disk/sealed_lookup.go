@@ -130,11 +130,11 @@ func (x *sealed) lastMatch(query daybook.Query, after daybook.Position) (found d
 // positionsPage is how many positions are found at once.
 const positionsPage = 512
 
-// selected yields the positions above one and up to another that a narrow
-// query selects, in the order of a read. It reports whether to go on.
-func (x *sealed) selected(query *daybook.Query, after, to daybook.Position, backwards bool, yield func(daybook.Position) bool) bool {
+// selected yields the positions above one and up to another that are selected,
+// in the order of a read. It reports whether to go on.
+func (x *sealed) selected(of *selector, after, to daybook.Position, backwards bool, yield func(daybook.Position) bool) bool {
 	for after < to {
-		page := x.positions(query, after, to, backwards)
+		page := x.positions(of, after, to, backwards)
 		for _, position := range page {
 			if !yield(position) {
 				return false
@@ -153,7 +153,7 @@ func (x *sealed) selected(query *daybook.Query, after, to daybook.Position, back
 }
 
 // positions returns the first of these positions.
-func (x *sealed) positions(query *daybook.Query, after, to daybook.Position, backwards bool) []daybook.Position {
+func (x *sealed) positions(of *selector, after, to daybook.Position, backwards bool) []daybook.Position {
 	var page []daybook.Position
 	x.each(backwards, func(r *sealedRow) (full bool, err error) {
 		if r == x.rows[0] && !backwards || r == x.rows[len(x.rows)-1] && backwards {
@@ -163,7 +163,7 @@ func (x *sealed) positions(query *daybook.Query, after, to daybook.Position, bac
 		if totals.LastPosition <= after || totals.FirstPosition > to {
 			return false, nil
 		}
-		selection, err := r.Select(*query)
+		selection, err := of.in(r.Run)
 		if err != nil {
 			return false, err
 		}

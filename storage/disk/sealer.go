@@ -1,9 +1,12 @@
 package disk
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 )
 
 // sealer makes index files in the background: of each segment once it is
@@ -19,16 +22,32 @@ type sealer struct {
 	stopped chan struct{}
 	ended   chan struct{}
 
-	mu    sync.Mutex // guards all below
-	below int        // segments below this number are sealed
+	// bound is how many bytes of the log may be sealed while the index has them
+	// in memory: then appends wait. A part takes up to about as much memory as
+	// its segment has bytes, where the records are small.
+	bound   int64
+	behind  atomic.Int64 // how many there are
+	waiting atomic.Int64 // appends that wait
+
+	mu       sync.Mutex // guards all below
+	below    int        // segments below this number are sealed
+	failing  bool       // the last file could not be made
+	progress chan struct{}
 }
+
+// How much may be sealed and not in files: so many segments, but not less than
+// so many bytes.
+const (
+	segmentsBehind = 4
+	leastBehind    = 16 << 20
+)
 
 // newSealer starts a sealer of segments, of which those below a number are
 // sealed already.
-func newSealer(l *log, logger *slog.Logger, decide sync.Locker, below int) *sealer {
+func newSealer(l *log, logger *slog.Logger, decide sync.Locker, below int, segmentBytes int64) *sealer {
 	s := &sealer{
-		log: l, logger: logger, decide: decide, below: below,
-		wake: make(chan struct{}, 1), stopped: make(chan struct{}), ended: make(chan struct{}),
+		log: l, logger: logger, decide: decide, below: below, bound: max(leastBehind, segmentsBehind*segmentBytes),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}), ended: make(chan struct{}), progress: make(chan struct{}),
 	}
 	go s.run()
 	s.seal(below)
@@ -41,10 +60,68 @@ func (s *sealer) seal(below int) {
 	s.mu.Lock()
 	s.below = max(s.below, below)
 	s.mu.Unlock()
+	s.measure()
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// measure finds out how much is sealed and not in files.
+func (s *sealer) measure() {
+	next := s.log.index.sealed.next()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log.mu.RLock()
+	defer s.log.mu.RUnlock()
+	var bytes int64
+	for _, segment := range s.log.segments[min(next, s.below):s.below] {
+		bytes += segment.end
+	}
+	s.behind.Store(bytes)
+}
+
+// admit waits until no more than the bound is sealed and not in files, or ctx
+// ends: nothing has happened then. Where files cannot be made it waits for
+// nothing: the log is taken further, at the cost of memory.
+func (s *sealer) admit(ctx context.Context) error {
+	for s.behind.Load() > s.bound {
+		s.mu.Lock()
+		progress, failing := s.progress, s.failing
+		s.mu.Unlock()
+		if failing {
+			return nil
+		}
+		if s.behind.Load() <= s.bound { // it may have told before
+			return nil
+		}
+		s.waiting.Add(1)
+		select {
+		case <-ctx.Done():
+		case <-progress:
+		case <-s.stopped:
+		}
+		s.waiting.Add(-1)
+		select {
+		case <-s.stopped:
+			return nil
+		default:
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("disk: gave up waiting for index files to be made, nothing was stored: %w", err)
+		}
+	}
+	return nil
+}
+
+// tell lets those look again who wait.
+func (s *sealer) tell(failing bool) {
+	s.measure()
+	s.mu.Lock()
+	s.failing = failing
+	close(s.progress)
+	s.progress = make(chan struct{})
+	s.mu.Unlock()
 }
 
 func (s *sealer) run() {
@@ -57,7 +134,9 @@ func (s *sealer) run() {
 		}
 		// What fails here is missing, not wrong: the index stays in memory, and
 		// the files are made when the next segment is sealed.
-		if err := s.work(); err != nil && !errors.Is(err, errStopped) {
+		err := s.work()
+		if err != nil && !errors.Is(err, errStopped) {
+			s.tell(true)
 			s.logger.Warn("an index file could not be made", "dir", s.log.dir, "error", err)
 		}
 	}
@@ -75,9 +154,10 @@ func (s *sealer) work() error {
 			break
 		}
 		s.log.mu.RLock()
-		span := s.log.segments[next : next+1]
+		segment := s.log.segments[next]
+		part := s.log.index.partOf(segment)
 		s.log.mu.RUnlock()
-		row, err := x.build(span)
+		row, err := x.build(segment, part)
 		if err != nil {
 			return err
 		}
@@ -87,6 +167,7 @@ func (s *sealer) work() error {
 		s.decide.Lock()
 		s.log.drop(row.next())
 		s.decide.Unlock()
+		s.tell(false)
 	}
 	for {
 		if merged, err := x.merge(); !merged || err != nil {

@@ -2,20 +2,79 @@ package disk
 
 import (
 	"iter"
+	"slices"
 	"sort"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
-// selected yields the positions above one and up to another of the records
-// that a narrow query (logindex.Narrow) selects, in the order of a read. It is
-// the only way by which reads ask the index for positions. Where an index file
-// fails it, sealed.failure tells.
-func (l *log) selected(query *daybook.Query, after, to daybook.Position, backwards bool) iter.Seq[daybook.Position] {
+// selector is what a read asks the index for: the records that a narrow query
+// selects, or, where it has no items, the changesets of the streams of a type, in
+// a partition (logindex.Run.SelectStreams), by their first records.
+type selector struct {
+	query       daybook.Query
+	partitions  []string
+	streamTypes []string
+}
+
+// selectorOf returns how the index finds what a filter selects, or more than
+// that; not ok if it cannot help. The default partition is most often
+// everything, and so is not indexed.
+func selectorOf(f *daybook.Filter) (s selector, ok bool) {
+	if logindex.Narrow(f.Query) {
+		return selector{query: f.Query}, true
+	}
+	s = selector{partitions: f.Partitions, streamTypes: f.StreamTypes}
+	if slices.Contains(s.partitions, "") {
+		s.partitions = nil
+	}
+	return s, len(s.partitions)+len(s.streamTypes) > 0
+}
+
+func (s *selector) byQuery() bool { return len(s.query.Items) > 0 }
+
+// in finds what is selected in an index file.
+func (s *selector) in(r *logindex.Run) (*logindex.Selection, error) {
+	if s.byQuery() {
+		return r.Select(s.query)
+	}
+	return r.SelectStreams(s.partitions, s.streamTypes)
+}
+
+// inPart finds what is selected in a part of the index, as it is now.
+func (s *selector) inPart(p *part, backwards bool) partSelection {
+	cursors := func(of *terms, texts []string) (all []positionCursor) {
+		for _, text := range texts {
+			all = append(all, newPositionCursor(of.list(text), backwards))
+		}
+		return all
+	}
+	if !s.byQuery() {
+		switch {
+		case len(s.partitions) == 1:
+			return partSelection{{all: cursors(&p.postings.partitions, s.partitions), any: cursors(&p.kinds, s.streamTypes)}}
+		case len(s.streamTypes) > 0:
+			return partSelection{{any: cursors(&p.kinds, s.streamTypes)}}
+		default:
+			return partSelection{{any: cursors(&p.postings.partitions, s.partitions)}}
+		}
+	}
+	items := make(partSelection, len(s.query.Items))
+	for i, item := range s.query.Items {
+		items[i].all, items[i].any = cursors(&p.tags, item.Tags), cursors(&p.types, item.Types)
+	}
+	return items
+}
+
+// selected yields the positions above one and up to another that a selector
+// selects, in the order of a read. It is the only way by which reads ask the
+// index for positions. Where an index file fails it, sealed.failure tells.
+func (l *log) selected(of *selector, after, to daybook.Position, backwards bool) iter.Seq[daybook.Position] {
 	return func(yield func(daybook.Position) bool) {
-		recent, above := l.selections(query, backwards)
+		recent, above := l.selections(of, backwards)
 		low, high := max(after, above), min(to, above) // what is recent, and what is sealed
-		if !backwards && !l.index.sealed.selected(query, after, high, false, yield) {
+		if !backwards && !l.index.sealed.selected(of, after, high, false, yield) {
 			return
 		}
 		for i := range recent {
@@ -27,17 +86,17 @@ func (l *log) selected(query *daybook.Query, after, to daybook.Position, backwar
 			}
 		}
 		if backwards {
-			l.index.sealed.selected(query, after, high, true, yield)
+			l.index.sealed.selected(of, after, high, true, yield)
 		}
 	}
 }
 
-// partSelection finds what a query selects in a part of the index.
+// partSelection finds what is selected in a part of the index.
 type partSelection []itemPositions
 
-// selections returns what a query selects in the parts of the index in memory,
-// as they are now, and the position above which they stand.
-func (l *log) selections(query *daybook.Query, backwards bool) (all []partSelection, above daybook.Position) {
+// selections returns what is selected in the parts of the index in memory, as
+// they are now, and the position above which they stand.
+func (l *log) selections(of *selector, backwards bool) (all []partSelection, above daybook.Position) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	above = l.index.last
@@ -45,16 +104,7 @@ func (l *log) selections(query *daybook.Query, backwards bool) (all []partSelect
 		if n == 0 {
 			above = p.first - 1
 		}
-		items := make(partSelection, len(query.Items))
-		for i, item := range query.Items {
-			for _, tag := range item.Tags {
-				items[i].all = append(items[i].all, p.tagged(tag, backwards))
-			}
-			for _, eventType := range item.Types {
-				items[i].any = append(items[i].any, p.typed(eventType, backwards))
-			}
-		}
-		all = append(all, items)
+		all = append(all, of.inPart(p, backwards))
 	}
 	return all, above
 }
@@ -140,17 +190,8 @@ type positionCursor struct {
 	backwards bool
 }
 
-// tagged returns a cursor over the positions of the records with a tag, as they
-// are now.
-func (p *postings) tagged(tag string, backwards bool) positionCursor {
-	return newPositionCursor(p.tags.list(tag), backwards)
-}
-
-// typed is tagged for the records of a type.
-func (p *postings) typed(eventType string, backwards bool) positionCursor {
-	return newPositionCursor(p.types.list(eventType), backwards)
-}
-
+// newPositionCursor returns a cursor over a list, as it is now; nil is an empty
+// one.
 func newPositionCursor(list *positions, backwards bool) positionCursor {
 	c := positionCursor{backwards: backwards}
 	if list != nil {

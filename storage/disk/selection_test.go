@@ -37,8 +37,14 @@ func TestAReadByAQueryGivesWhatTheWholeLogHoldsOfIt(t *testing.T) {
 		if random.IntN(4) == 0 {
 			read.Until = all[random.IntN(len(all))].RecordedAt
 		}
-		if random.IntN(4) == 0 {
-			read.Filter.StreamTypes = []string{"account"}
+		if random.IntN(3) == 0 { // by streams alone
+			read.Filter.Query = daybook.Query{}
+		}
+		for random.IntN(2) == 0 {
+			read.Filter.StreamTypes = append(read.Filter.StreamTypes, []string{"account", "order", "none"}[random.IntN(3)])
+		}
+		for random.IntN(3) == 0 {
+			read.Filter.Partitions = append(read.Filter.Partitions, []string{"", "north", "south", "none"}[random.IntN(4)])
 		}
 		var want []daybook.Record
 		for i := range all {
@@ -79,7 +85,10 @@ func fillRandomly(t *testing.T, d *disk.Driver, random *rand.Rand) {
 		if random.IntN(3) == 0 {
 			name = fmt.Sprintf("order-%d", random.IntN(9))
 		}
-		if _, err := addAt(t.Context(), d, name, daybook.DurabilityMemory, some...); err != nil {
+		id := daybook.StreamID{Partition: []string{"", "north", "south"}[random.IntN(3)], Name: name}
+		if _, err := daybook.New(d, nil).AppendAll(t.Context(), daybook.Append{
+			Durability: daybook.DurabilityMemory, Changesets: []daybook.Changeset{{Stream: id, Events: some}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -187,5 +196,46 @@ func TestAReadByAQueryNoticesADamagedLengthOnItsWay(t *testing.T) {
 	}
 	if got, err := readLog(t, d, daybook.LogRead{Filter: query}); err != nil || len(got) != 1 {
 		t.Errorf("with the right length again the read gives %d records and %v", len(got), err)
+	}
+}
+
+// A read that wants few streams, or the front of the log from behind, must not
+// read all that it does not want.
+func TestAReadReadsLittleBesidesWhatItWants(t *testing.T) {
+	fsys := newTellFS()
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	d := open(t, t.TempDir(), &disk.Options{SegmentBytes: 300 << 10, FS: fsys, Now: func() time.Time { return now }})
+	var total int64
+	for n := range 4000 {
+		id := daybook.Stream(fmt.Sprintf("account-%d", n%10))
+		if n%1000 == 500 {
+			id = daybook.StreamID{Partition: "north", Name: fmt.Sprintf("order-%d", n)}
+		}
+		now = now.Add(time.Second)
+		if _, err := daybook.New(d, nil).AppendAll(t.Context(), daybook.Append{
+			Durability: daybook.DurabilityOS, Changesets: []daybook.Changeset{{Stream: id, Events: events(n, 1)}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		total += 200
+	}
+	until := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).Add(100 * time.Second)
+	for what, c := range map[string]struct {
+		read daybook.LogRead
+		want int
+	}{
+		"a stream type":            {daybook.LogRead{Filter: daybook.Filter{StreamTypes: []string{"order"}}}, 4},
+		"a stream type, backwards": {daybook.LogRead{Filter: daybook.Filter{StreamTypes: []string{"order"}}, Backwards: true}, 4},
+		"a partition":              {daybook.LogRead{Filter: daybook.Filter{Partitions: []string{"north"}}}, 4},
+		"an early time, backwards": {daybook.LogRead{Until: until, Backwards: true}, 100},
+	} {
+		before := fsys.read.Load()
+		got, err := gather(d.ReadLog(t.Context(), c.read))
+		if err != nil || len(got) != c.want {
+			t.Errorf("%s: %d records, %v, want %d", what, len(got), err, c.want)
+		}
+		if read := fsys.read.Load() - before; read > total/4 {
+			t.Errorf("%s: %d bytes of about %d were read", what, read, total)
+		}
 	}
 }

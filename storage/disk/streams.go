@@ -22,7 +22,12 @@ type streams struct {
 type stream struct {
 	id     daybook.StreamID
 	end    streamEnd
+	number uint32
 	frames uint32 // the number, plus one, of the node of its last frame
+	// The numbers, plus one, of the postings of its type and of its partition;
+	// 0: they are not known yet.
+	kind      uint32
+	partition uint32
 }
 
 // streamEnd is a daybook.Head in less room.
@@ -56,6 +61,7 @@ func endOf(h daybook.Head) streamEnd {
 type frameNode struct {
 	streamFrame
 	before uint32 // its number plus one; 0: this is the first
+	stream uint32 // the number of the stream
 }
 
 type streamFrame struct {
@@ -97,6 +103,7 @@ func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 		t.partitions[partition] = partition
 	}
 	number, s := t.all.add()
+	s.number = number
 	s.id = daybook.StreamID{Partition: partition, Name: t.names.keep(id.Name)}
 	t.slots.put(hashStream(id), number)
 	return s, true
@@ -105,6 +112,6 @@ func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 // add puts a frame behind the last one of s.
 func (t *streams) add(s *stream, frame streamFrame) {
 	n, node := t.frames.add()
-	*node = frameNode{frame, s.frames}
+	*node = frameNode{frame, s.frames, s.number}
 	s.frames = n + 1
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // writer decides appends and writes them. Appends are decided one after the
@@ -200,7 +201,7 @@ func (w *writer) accept(d *draft, level daybook.Durability) {
 		h.put(r.buf[at:], r.segment.seed, offset)
 		s.place = placeOf(r.segment.number, offset)
 		if offset-w.marked >= markEvery || w.marked == 0 {
-			r.marks = append(r.marks, mark{s.firstPosition(), offset})
+			r.marks = append(r.marks, mark{logindex.Mark{Position: s.firstPosition(), Offset: offset}, s.recorded})
 			w.marked = offset
 		}
 		w.last, w.ordinal, w.latest = s.lastPosition(), s.ordinal, s.recorded
