@@ -9,16 +9,17 @@ import (
 
 // appendIDs leads from the id of an append to its first frame.
 //
-// What was added last stands in small tables of its own. Nearly every id that
-// is asked for is new, and ids of version 7 rise, so that most lie above all
-// that the large table holds of them: they are answered by the small ones, which
-// stay in the processor's cache.
+// Nearly every id that is asked for is new, and ids of version 7 rise. So what
+// was added last stands in small tables, which stay in the processor's cache;
+// an id that lies above all before them is not looked for any further. The
+// large table takes in the others when one is asked for that it may hold.
 type appendIDs struct {
-	all   pages[appendPlace] // of the large table, and behind them those of the small ones
-	large slots
-	least daybook.ID // ids of version 7 above it do not stand in the large table
-	small [2]slots   // the second is filled
-	moved uint32     // so many of all stand in the large table
+	all    pages[appendPlace]
+	small  [2]slots   // the second is filled
+	passed uint32     // so many of all stand in neither of the small tables
+	newest daybook.ID // of those that passed, of version 7
+	large  slots
+	filled uint32 // so many of all stand in the large table
 }
 
 type appendPlace struct {
@@ -43,8 +44,11 @@ func (t *appendIDs) find(id daybook.ID) (at place, ok bool) {
 			return at, true
 		}
 	}
-	if rises(&id) && bytes.Compare(id[:], t.least[:]) > 0 {
+	if rises(&id) && bytes.Compare(id[:], t.newest[:]) > 0 {
 		return 0, false
+	}
+	for ; t.filled < t.passed; t.filled++ {
+		t.large.put(maphash.Bytes(hashSeed, t.all.at(t.filled).id[:]), t.filled)
 	}
 	return t.findIn(&t.large, hash, &id)
 }
@@ -62,21 +66,19 @@ func (t *appendIDs) findIn(table *slots, hash uint64, id *daybook.ID) (at place,
 // add takes in an append that is not known yet.
 func (t *appendIDs) add(id daybook.ID, at place) {
 	if t.small[1].used == smallIDs {
-		t.move()
+		t.pass()
 	}
 	n, made := t.all.add()
 	*made = appendPlace{id, at}
 	t.small[1].put(maphash.Bytes(hashSeed, id[:]), n)
 }
 
-// move puts what stands in the older of the small tables into the large one.
-func (t *appendIDs) move() {
-	for end := t.moved + uint32(t.small[0].used); t.moved < end; t.moved++ {
-		id := &t.all.at(t.moved).id
-		if rises(id) && bytes.Compare(id[:], t.least[:]) > 0 {
-			t.least = *id
+// pass empties the older of the small tables, to be filled next.
+func (t *appendIDs) pass() {
+	for end := t.passed + uint32(t.small[0].used); t.passed < end; t.passed++ {
+		if id := &t.all.at(t.passed).id; rises(id) && bytes.Compare(id[:], t.newest[:]) > 0 {
+			t.newest = *id
 		}
-		t.large.put(maphash.Bytes(hashSeed, id[:]), t.moved)
 	}
 	t.small[0], t.small[1] = t.small[1], t.small[0]
 	clear(t.small[1].table)
