@@ -23,10 +23,11 @@ const (
 	// firstRoom is how much the first room has; each further one has twice as
 	// much as the one before, up to that of a segment.
 	firstRoom = 2 << 20
-	// roomPiece is how much is written and synced at once. A quarter of it
-	// takes as long to sync, and four times as many disturb more; four times
-	// as much holds up the log for long.
-	roomPiece = 1 << 20
+	// leastPiece and mostPiece bound how much is written at once: as much as the
+	// log has come forward. Little at a time holds up the sync of the log less
+	// than much; but each write costs.
+	leastPiece = 64 << 10
+	mostPiece  = 1 << 20
 	// roomPace is how many bytes of the first room are written for each byte
 	// of the log.
 	roomPace = 32
@@ -66,10 +67,10 @@ func (r *room) allow(size, bytes int64) {
 		return
 	}
 	if !r.running {
-		r.running, r.made, r.size, r.allowed = true, true, size, 0
+		r.running, r.made, r.size, r.allowed = true, true, int64(durable.WholeBlocks(int(size))), 0
 		go r.make()
 	}
-	if bytes >= r.allowed+roomPiece || bytes >= r.size {
+	if bytes >= r.allowed+leastPiece || bytes >= r.size {
 		r.allowed = bytes
 		r.moved.Broadcast()
 	}
@@ -125,32 +126,35 @@ func (r *room) make() {
 
 // fill writes the zeros: past the page cache where it can, since nobody reads
 // them. Otherwise each piece is synced, so that they do not pile up before the
-// disk.
+// disk, and is a large one, since a small one takes as long to sync.
 func (r *room) fill() (err error) {
 	file, err := r.fs.Create(r.name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	to, direct := file, false
-	if fsys, ok := r.fs.(durable.DirectOpener); ok {
-		if opened, err := fsys.OpenDirect(r.name); err == nil {
-			to, direct = opened, true
-			defer func() { err = errors.Join(err, opened.Close()) }()
-		}
+	to, least := file, int64(mostPiece)
+	direct := r.openDirect()
+	if direct != nil {
+		defer func() { err = errors.Join(err, direct.Close()) }()
+		to, least = direct, leastPiece
 	}
-	zeros := durable.Blocks(roomPiece)
+	zeros := durable.Blocks(mostPiece)
 	for written := int64(0); written < r.size; {
-		if closed := r.await(min(written+roomPiece, r.size)); closed {
+		allowed, closed := r.await(min(written+least, r.size))
+		if closed {
 			return nil
 		}
-		piece := zeros[:min(roomPiece, r.size-written)]
+		if allowed >= r.size {
+			allowed = written + mostPiece
+		}
+		piece := zeros[:min((allowed-written)/least*least, mostPiece, r.size-written)]
 		err := writeAll(to, piece, written)
 		switch {
-		case direct && errors.Is(err, errors.ErrUnsupported):
-			to, direct = file, false
+		case to == direct && errors.Is(err, errors.ErrUnsupported):
+			to, least = file, mostPiece
 			continue
-		case err == nil && !direct:
+		case err == nil && to == file:
 			err = file.Sync()
 		}
 		if err != nil {
@@ -161,15 +165,28 @@ func (r *room) fill() (err error) {
 	return file.Sync()
 }
 
-// await waits until so many bytes may be written. It reports whether nothing
-// more is.
-func (r *room) await(bytes int64) (closed bool) {
+// openDirect opens the file past the page cache; nil where that cannot be.
+func (r *room) openDirect() File {
+	fsys, ok := r.fs.(durable.DirectOpener)
+	if !ok {
+		return nil
+	}
+	file, err := fsys.OpenDirect(r.name)
+	if err != nil {
+		return nil
+	}
+	return file
+}
+
+// await waits until so many bytes may be written. It returns how many may by
+// then, or that nothing more is written.
+func (r *room) await(bytes int64) (allowed int64, closed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for !r.closed && r.allowed < bytes {
 		r.moved.Wait()
 	}
-	return r.closed
+	return r.allowed, r.closed
 }
 
 // close ends the making of room and removes what was not used.
