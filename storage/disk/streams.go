@@ -148,6 +148,8 @@ type appendPlace struct {
 
 func newAppendIDs() appendIDs { return appendIDs{slots: newSlots()} }
 
+func hashID(id daybook.ID) uint64 { return maphash.Bytes(hashSeed, id[:]) }
+
 // find returns the place of the first frame of an append.
 func (t *appendIDs) find(id daybook.ID) (at place, ok bool) {
 	hash := maphash.Bytes(hashSeed, id[:])
