@@ -34,11 +34,14 @@ func newAppendIDs() appendIDs {
 	return appendIDs{large: newSlots(), small: [2]slots{newSlots(), newSlots()}}
 }
 
+func hashID(id daybook.ID) uint64 { return maphash.Bytes(hashSeed, id[:]) }
+
+// rises reports whether an id is of the version that rises with time.
 func rises(id *daybook.ID) bool { return id[6]>>4 == 7 }
 
 // find returns the place of the first frame of an append.
 func (t *appendIDs) find(id daybook.ID) (at place, ok bool) {
-	hash := maphash.Bytes(hashSeed, id[:])
+	hash := hashID(id)
 	for i := range t.small {
 		if at, ok = t.findIn(&t.small[i], hash, &id); ok {
 			return at, true
@@ -48,7 +51,7 @@ func (t *appendIDs) find(id daybook.ID) (at place, ok bool) {
 		return 0, false
 	}
 	for ; t.filled < t.passed; t.filled++ {
-		t.large.put(maphash.Bytes(hashSeed, t.all.at(t.filled).id[:]), t.filled)
+		t.large.put(hashID(t.all.at(t.filled).id), t.filled)
 	}
 	return t.findIn(&t.large, hash, &id)
 }
@@ -70,7 +73,7 @@ func (t *appendIDs) add(id daybook.ID, at place) {
 	}
 	n, made := t.all.add()
 	*made = appendPlace{id, at}
-	t.small[1].put(maphash.Bytes(hashSeed, id[:]), n)
+	t.small[1].put(hashID(id), n)
 }
 
 // pass empties the older of the small tables, to be filled next.
