@@ -55,8 +55,8 @@ type Cause struct {
 
 // Record is an event as it is stored. What it points to (slices, Changeset,
 // Context.Why) may be shared with other records: keep it as long as you like,
-// never write into it. A record that is kept may keep a few kilobytes of its
-// neighbours; a Clone does not.
+// never write into it. A record that is kept may keep some kilobytes of its
+// neighbours, up to 16; a Clone does not.
 //
 // A record of a read that set Borrow is lent: what it points to, but for its
 // strings, is good until the next step of the sequence, or its end, and may

@@ -30,8 +30,14 @@ func (d *Driver) ask(answer func(*log)) error {
 
 // Head implements daybook.HeadReader.
 func (d *Driver) Head(_ context.Context, id daybook.StreamID) (head daybook.Head, err error) {
-	err = d.ask(func(l *log) { head = l.index.shownHead(id) })
-	return head, err
+	known := false
+	err = d.ask(func(l *log) { head, known = l.index.recentHead(id) })
+	if err != nil || known {
+		return head, err
+	}
+	// Files are read without the lock of the log: writers need not wait.
+	head = d.log.index.sealed.head(id)
+	return head, d.log.index.sealed.failure()
 }
 
 // End implements daybook.EndReader.

@@ -184,14 +184,6 @@ func (x *index) head(id daybook.StreamID) daybook.Head {
 	return x.sealed.head(id)
 }
 
-// shownHead returns where a stream ends for readers.
-func (x *index) shownHead(id daybook.StreamID) daybook.Head {
-	if head, known := x.recentHead(id); known {
-		return head
-	}
-	return x.sealed.head(id)
-}
-
 // shownEnd returns where a stream ended before all of its part that is not
 // shown.
 func (x *index) shownEnd(s *stream) *streamEnd {

@@ -28,13 +28,21 @@ func (x *sealed) each(backwards bool, visit func(*sealedRow) (done bool, err err
 func (x *sealed) try(backwards bool, visit func(*sealedRow) (bool, error)) error {
 	for rebuilt := 0; ; rebuilt++ {
 		bad, err := x.visit(backwards, visit)
-		if err == nil || !errors.Is(err, logindex.ErrDamaged) || rebuilt == 3 {
+		if err == nil || !errors.Is(err, logindex.ErrDamaged) || rebuilt == x.most() {
 			return err
 		}
 		if again := x.rebuild(bad); again != nil {
 			return errors.Join(err, again)
 		}
 	}
+}
+
+// most returns how often a row is built anew for one answer: each may be
+// damaged, and may turn out to be so again.
+func (x *sealed) most() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.rows) + 3
 }
 
 func (x *sealed) visit(backwards bool, visit func(*sealedRow) (bool, error)) (bad *sealedRow, err error) {
