@@ -144,10 +144,16 @@ func (r *Run) Head(id daybook.StreamID) (head daybook.Head, ok bool, err error) 
 	return head, ok && err == nil, err
 }
 
+// Spans reports whether an id lies among those of the appends, so that one must
+// look for it. Ids of version 7 rise with time: most new ones lie above all old
+// ones.
+func (r *Run) Spans(id daybook.ID) bool {
+	return bytes.Compare(id[:], r.least[:]) >= 0 && bytes.Compare(id[:], r.greatest[:]) <= 0
+}
+
 // Append returns where the first changeset of an append stands.
 func (r *Run) Append(id daybook.ID) (place Place, ok bool, err error) {
-	// Ids of version 7 rise with time: most new ones lie above all old ones.
-	if bytes.Compare(id[:], r.least[:]) < 0 || bytes.Compare(id[:], r.greatest[:]) > 0 {
+	if !r.Spans(id) {
 		return 0, false, nil
 	}
 	var room [17]byte

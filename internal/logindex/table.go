@@ -207,23 +207,38 @@ func (t *table) floor(key []byte, found func(key, value []byte) error) error {
 		return err
 	}
 	e := entries{rest: b, key: memory.key[:0]}
-	last, value := memory.found[:0], []byte(nil)
-	for e.next() && bytes.Compare(e.key, key) <= 0 {
-		last, value = append(last[:0], e.key...), e.value
+	size, value := 0, []byte(nil) // of the last entry that is not above
+	alike := 0                    // how many bytes of its key are those of the one that is looked for
+	for e.next() {
+		// An entry that shares more with the last one than that does with the key
+		// lies below it too; one that shares less lies above.
+		if size > 0 && e.shared < alike {
+			break
+		}
+		if size == 0 || e.shared == alike {
+			n := alike + sharedPrefix(e.key[alike:], key[alike:])
+			if n < len(e.key) && (n == len(key) || e.key[n] > key[n]) {
+				break
+			}
+			alike = n
+		}
+		size, value = len(e.key), e.value
+		memory.found = append(memory.found[:e.shared], e.key[e.shared:]...)
 	}
-	memory.key, memory.found = e.key, last
-	if e.err != nil || len(last) == 0 {
+	memory.key = e.key
+	if e.err != nil || size == 0 {
 		return e.err
 	}
-	return found(last, value)
+	return found(memory.found, value)
 }
 
 // entries decodes a page from its front.
 type entries struct {
-	rest  []byte
-	key   []byte
-	value []byte
-	err   error
+	rest   []byte
+	key    []byte
+	shared int // how many bytes of the key are those of the one before
+	value  []byte
+	err    error
 }
 
 // next goes to the next entry, and reports whether there is one.
@@ -232,11 +247,16 @@ func (e *entries) next() bool {
 		return false
 	}
 	d := decoder{rest: e.rest}
-	shared, rest, value := d.uvarint(), d.uvarint(), d.uvarint()
+	var shared, rest, value uint64
+	if b := e.rest; len(b) > 3 && b[0]|b[1]|b[2] < 0x80 { // most are short
+		shared, rest, value, d.rest = uint64(b[0]), uint64(b[1]), uint64(b[2]), b[3:]
+	} else {
+		shared, rest, value = d.uvarint(), d.uvarint(), d.uvarint()
+	}
 	if shared > uint64(len(e.key)) {
 		d.failed = true
 	} else {
-		e.key = append(e.key[:shared], d.take(rest)...)
+		e.key, e.shared = append(e.key[:shared], d.take(rest)...), int(shared)
 		e.value = d.take(value)
 	}
 	if d.failed || len(e.key) == 0 {

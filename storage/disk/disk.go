@@ -252,6 +252,7 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	if err := d.admit(ctx); err != nil {
 		return daybook.Receipt{}, err
 	}
+	d.log.foresee(&a)
 	return d.writer.append(ctx, &a, level)
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -122,14 +121,6 @@ type index struct {
 
 	hiddenEnds   []hiddenEnd   // in the order of the log
 	hiddenClaims []hiddenClaim // in the order of the log
-	older        sealedHead    // what was asked of the index files last
-}
-
-// sealedHead is where a stream ends by the index files. What is asked once is
-// often asked again at once.
-type sealedHead struct {
-	id   daybook.StreamID
-	head daybook.Head
 }
 
 // tally is what stands in the log up to a place.
@@ -181,7 +172,6 @@ func (x *index) partOf(s *segment) *part {
 // All that stands in them must be shown.
 func (x *index) drop(below int) {
 	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.segment < below })
-	x.older = sealedHead{}
 }
 
 // head returns where a stream ends by all that is decided.
@@ -191,10 +181,7 @@ func (x *index) head(id daybook.StreamID) daybook.Head {
 			return p.streams.all.at(n).end.head()
 		}
 	}
-	if x.older.id != id {
-		x.older = sealedHead{daybook.StreamID{Partition: strings.Clone(id.Partition), Name: strings.Clone(id.Name)}, x.sealed.head(id)}
-	}
-	return x.older.head
+	return x.sealed.head(id)
 }
 
 // shownHead returns where a stream ends for readers.
@@ -317,7 +304,7 @@ func (x *index) addFrame(s *summary) {
 
 // headBelow returns where a stream ends below the newest part.
 func (x *index) headBelow(id daybook.StreamID) daybook.Head {
-	below := index{parts: x.parts[:len(x.parts)-1], sealed: x.sealed, older: x.older}
+	below := index{parts: x.parts[:len(x.parts)-1], sealed: x.sealed}
 	return below.head(id)
 }
 

@@ -52,6 +52,7 @@ type sealed struct {
 	// file is used then.
 	distrusted bool
 	stopping   atomic.Bool // no file is begun or written further
+	foresight  *foresight
 
 	mu     sync.RWMutex // guards all below; held for the time of a lookup
 	rows   []*sealedRow // oldest first
@@ -96,7 +97,7 @@ func (r *sealedRow) place(p logindex.Place) place {
 	return placeOf(r.first+p.Segment(), p.Offset())
 }
 
-func newSealed(l *log, fsys FS) *sealed { return &sealed{log: l, fs: fsys} }
+func newSealed(l *log, fsys FS) *sealed { return &sealed{log: l, fs: fsys, foresight: newForesight()} }
 
 // next returns the number of the first segment that is not covered.
 func (x *sealed) next() int {
@@ -110,6 +111,12 @@ func (x *sealed) nextLocked() int {
 		return 0
 	}
 	return x.rows[len(x.rows)-1].next()
+}
+
+func (x *sealed) empty() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.rows) == 0
 }
 
 // totals counts what is covered.
@@ -232,6 +239,7 @@ func (x *sealed) add(row *sealedRow) error {
 		x.rows = slices.Delete(x.rows, n-1, n)
 	}
 	x.rows = append(x.rows, row)
+	x.foresight.forget()
 	return err
 }
 

@@ -65,7 +65,16 @@ func (x *sealed) failure() error {
 }
 
 // head returns where a stream ends.
-func (x *sealed) head(id daybook.StreamID) daybook.Head { return x.headBelow(id, math.MaxInt) }
+func (x *sealed) head(id daybook.StreamID) daybook.Head {
+	head, ok := x.foresight.headOf(id)
+	if ok || x.empty() {
+		return head
+	}
+	round := x.foresight.now()
+	head = x.headBelow(id, math.MaxInt)
+	x.foresight.keepHead(round, id, head)
+	return head
+}
 
 // headBelow returns where a stream ends below a segment at which a row begins.
 func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head) {
@@ -84,6 +93,14 @@ func (x *sealed) headBelow(id daybook.StreamID, segment int) (head daybook.Head)
 
 // findAppend returns the place of the first frame of an append.
 func (x *sealed) findAppend(id daybook.ID) (at place, known bool) {
+	if !x.mayHoldAppend(id) {
+		return 0, false
+	}
+	at, known, ok := x.foresight.appendOf(id)
+	if ok {
+		return at, known
+	}
+	round := x.foresight.now()
 	x.each(false, func(r *sealedRow) (found bool, err error) {
 		p, found, err := r.Append(id)
 		if found {
@@ -91,7 +108,17 @@ func (x *sealed) findAppend(id daybook.ID) (at place, known bool) {
 		}
 		return found, err
 	})
+	x.foresight.keepAppend(round, id, at, known)
 	return at, known
+}
+
+// mayHoldAppend reports whether an id lies among those of an index file, so far
+// as that is known without reading: ids of version 7 rise, and most new ones lie
+// above all that are in files.
+func (x *sealed) mayHoldAppend(id daybook.ID) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.ContainsFunc(x.rows, func(r *sealedRow) bool { return r.Spans(id) })
 }
 
 // holder returns who holds a claim.
