@@ -61,8 +61,10 @@ func (f *foresight) now() int {
 func (f *foresight) headOf(id daybook.StreamID) (daybook.Head, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := &f.heads[hashStream(id)%foreseenHeads]
-	return h.head, h.round == f.round && h.id == id
+	if h := &f.heads[hashStream(id)%foreseenHeads]; h.round == f.round && h.id == id {
+		return h.head, true
+	}
+	return daybook.Head{}, false
 }
 
 func (f *foresight) keepHead(round int, id daybook.StreamID, head daybook.Head) {
@@ -76,8 +78,10 @@ func (f *foresight) keepHead(round int, id daybook.StreamID, head daybook.Head) 
 func (f *foresight) appendOf(id daybook.ID) (at place, known, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := &f.appends[hashID(id)%foreseenAppends]
-	return a.at, a.known, a.round == f.round && a.id == id
+	if a := &f.appends[hashID(id)%foreseenAppends]; a.round == f.round && a.id == id {
+		return a.at, a.known, true
+	}
+	return 0, false, false
 }
 
 func (f *foresight) keepAppend(round int, id daybook.ID, at place, known bool) {
