@@ -2,6 +2,7 @@ package disk_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -23,14 +24,7 @@ const tortureLives = 6
 
 func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that a seed replays: see tortured
-	crashes := fewCrashes
-	if text := os.Getenv(tortureCrashes); text != "" {
-		given, err := strconv.Atoi(text)
-		if err != nil {
-			t.Fatalf("%s: %v", tortureCrashes, err)
-		}
-		crashes = given
-	}
+	crashes := fromEnvironment(t, tortureCrashes, fewCrashes)
 	if seed, ok := givenSeed(t); ok {
 		r, err := tortured(t, seed, nil)
 		t.Logf("seed %d:\n%s", seed, strings.Join(r.steps, "\n"))
@@ -42,11 +36,11 @@ func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 	first := rand.Uint64() >> 1
 	var total torture
 	n := 0
-	for ; total.crashes < crashes && !t.Failed(); n++ {
+	for ; total.crashes < crashes && n < mostSeeds(t) && !t.Failed(); n++ {
 		seed := first + uint64(n)
 		r, err := tortured(t, seed, nil)
 		if err != nil {
-			reportSeed(t, seed, r, err)
+			reportSeed(t, n, seed, r, err)
 		}
 		total.crashes += r.crashes
 		total.kills += r.kills
@@ -56,10 +50,10 @@ func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 }
 
 // reportSeed says what was broken, and how to see it again.
-func reportSeed(t *testing.T, seed uint64, r *torture, err error) {
+func reportSeed(t *testing.T, n int, seed uint64, r *torture, err error) {
 	t.Helper()
-	t.Errorf("seed %d: %v\n%s\nto replay it: DAYBOOK_SEED=%d go test -count 1 -run '^%s$' -v ./storage/disk",
-		seed, err, strings.Join(r.steps, "\n"), seed, strings.Split(t.Name(), "/")[0])
+	t.Errorf("seed %d, after %d others: %v\n%s\nto replay it: DAYBOOK_SEED=%d go test -count 1 -run '^%s$' -v ./storage/disk",
+		seed, n, err, strings.Join(r.steps, "\n"), seed, strings.Split(t.Name(), "/")[0])
 }
 
 // tortured lives the lives of a seed in a bubble of its own, in which a store
@@ -78,6 +72,26 @@ func tortured(t *testing.T, seed uint64, prepare func(*torture)) (r *torture, er
 	}
 	synctest.Test(t, func(*testing.T) { err = r.run(tortureLives) })
 	return r, err
+}
+
+// mostSeeds returns how many seeds may be tried.
+func mostSeeds(t *testing.T) int {
+	t.Helper()
+	return fromEnvironment(t, tortureSeeds, math.MaxInt)
+}
+
+// fromEnvironment returns the number that the environment gives a name.
+func fromEnvironment(t *testing.T, name string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
 }
 
 // givenSeed returns DAYBOOK_SEED.

@@ -26,6 +26,7 @@ type model struct {
 	// doubtful were sent last, all at once, of which some have no answer. They
 	// are not in store.
 	doubtful []attempt
+	known    bool // what the store held when it was opened last
 	failed   bool // an append had no answer
 	clean    bool // the store was closed
 }
@@ -101,8 +102,12 @@ func (m *model) held() daybook.Position {
 	return m.written
 }
 
-// closed says that the store was closed without an error.
+// closed says that the store was closed without an error. Of one that was not
+// read since it was opened nobody knows what it held.
 func (m *model) closed() {
+	if !m.known {
+		return
+	}
 	m.clean = true
 	m.acknowledged, m.written = m.end(), m.end()
 }
@@ -196,7 +201,7 @@ func (m *model) recover(got []daybook.Record) error {
 	}
 	// What was recovered is on the disk.
 	m.acknowledged, m.written = m.end(), m.end()
-	m.failed, m.crashed = false, false
+	m.known, m.failed, m.crashed = true, false, false
 	return nil
 }
 

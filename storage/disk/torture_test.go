@@ -72,6 +72,7 @@ func (r *torture) notef(format string, args ...any) {
 
 // run lives the lives. It returns what was broken.
 func (r *torture) run(lives int) error {
+	defer r.abandon()
 	for life := range lives {
 		last := life == lives-1
 		r.notef("life %d", life)
@@ -85,6 +86,14 @@ func (r *torture) run(lives int) error {
 		return brokenf("without a fault: %v", err)
 	}
 	return nil
+}
+
+// abandon ends the goroutines of a store that was left in the middle.
+func (r *torture) abandon() {
+	if r.driver != nil {
+		r.mount.Kill()
+		_ = r.driver.Close()
+	}
 }
 
 // live opens the store, works, and ends in one of the ways in which a life
@@ -139,7 +148,7 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 	}
 	options := &disk.Options{FS: fs, SegmentBytes: r.segmentBytes, Now: func() time.Time { return r.now }}
 	r.driver, err = disk.Open(tortureDir, options)
-	r.model.clean = false
+	r.model.clean, r.model.known = false, false
 	if err != nil {
 		r.notef("open: %v", err)
 		if n := r.mount.OpenFiles(); n != 0 {
@@ -180,6 +189,9 @@ func (r *torture) look(fs disk.FS) error {
 func (r *torture) end(closing bool) error {
 	gone := r.mount.Gone()
 	way := r.random.IntN(5)
+	if r.model.failed {
+		way = 1 + r.random.IntN(4) // what comes without a crash is less often tried
+	}
 	switch {
 	case closing || gone == nil && way >= 3:
 		return r.close()
@@ -245,22 +257,25 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 		f.At = 1 + r.random.IntN(1+r.random.IntN(60))
 	}
 	choice := r.random.IntN(20)
-	if r.calm && choice >= 11 {
-		choice -= 11
+	if r.calm && choice >= 10 {
+		choice -= 10
 	}
 	switch {
-	case choice < 9:
+	case choice < 8:
 		f.PowerOff = true
-	case choice < 11:
+	case choice < 10:
 		f.Kill = true
-	case choice < 16:
-		f.Kind = simulated.Kind(2 + r.random.IntN(int(simulated.Lock)-1))
+	case choice < 17:
+		f.Kind = failing[r.random.IntN(len(failing))]
+		if f.Kind == simulated.Sync {
+			f.Files = ofLog
+		}
 		if f.Kind == simulated.Read || r.random.IntN(2) == 0 {
 			f.At = 1 + r.random.IntN(1+r.random.IntN(40))
 		}
 		f.Err, f.Lasting = syscall.EIO, r.random.IntN(4) == 0
 		r.writesFail = f.Kind != simulated.Open && f.Kind != simulated.Read && f.Kind != simulated.List && f.Kind != simulated.Lock
-	case choice < 17:
+	case choice < 18:
 		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(4<<10))
 		r.full, r.writesFail = true, true
 		r.notef("the disk is nearly full")
@@ -271,6 +286,12 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 	r.faults++
 	r.notef("fault: %s %d of files %d, part %v, power off %v, kill %v, error %v, lasting %v", f.Kind, f.At, n, f.Part, f.PowerOff, f.Kill, f.Err, f.Lasting)
 	return []*simulated.Fault{f}
+}
+
+// failing are the calls that fail, those most often whose failure matters most.
+var failing = [...]simulated.Kind{
+	simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Write, simulated.Write, simulated.Open, simulated.Create,
+	simulated.Read, simulated.Truncate, simulated.SyncDir, simulated.Rename, simulated.Remove, simulated.Mkdir, simulated.List, simulated.Lock,
 }
 
 func ofLog(name string) bool   { return strings.HasSuffix(name, ".segment") || name == "END" }

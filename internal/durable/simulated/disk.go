@@ -98,6 +98,15 @@ func (d *Disk) Read(name string) (seen, synced []byte) {
 	return slices.Clone(c.data), slices.Clone(c.stable)
 }
 
+// Copy returns a disk that holds the same, with nothing mounted.
+func (d *Disk) Copy() *Disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	copied := New()
+	copied.root, copied.capacity = d.root.copy(map[any]any{}).(*directory), d.capacity
+	return copied
+}
+
 // Flip turns one bit of a byte of a file, on the disk and in memory.
 func (d *Disk) Flip(name string, offset int64, bit uint) error {
 	d.mu.Lock()
@@ -206,6 +215,40 @@ func (d *directory) sync(n int) {
 		changed.apply(d.stable)
 	}
 	d.pending = slices.Delete(d.pending, 0, n)
+}
+
+// copy returns the directory with everything in it. What has several names, now
+// or pending, is one thing in the copy too.
+func (d *directory) copy(copies map[any]any) any {
+	if d, ok := copies[d]; ok {
+		return d
+	}
+	copied := newDirectory()
+	copies[d] = copied
+	one := func(entry any) any {
+		switch e := entry.(type) {
+		case *directory:
+			return e.copy(copies)
+		case *content:
+			if copies[e] == nil {
+				copies[e] = &content{data: slices.Clone(e.data), stable: slices.Clone(e.stable), pending: slices.Clone(e.pending)}
+			}
+			return copies[e]
+		default:
+			return nil
+		}
+	}
+	for name, entry := range d.entries {
+		copied.entries[name] = one(entry)
+	}
+	for name, entry := range d.stable {
+		copied.stable[name] = one(entry)
+	}
+	for _, n := range d.pending {
+		n.what = one(n.what)
+		copied.pending = append(copied.pending, n)
+	}
+	return copied
 }
 
 func (d *directory) bytes() (sum int64) {

@@ -298,6 +298,30 @@ func TestFlipChangesWhatWasSynced(t *testing.T) {
 	}
 }
 
+func TestCopyCrashesLikeTheDiskAndOnItsOwn(t *testing.T) {
+	for n := range crashes {
+		disk, mount, file := made(t, []byte("old"))
+		write(t, file, 0, []byte("new"))
+		must(t, mount.Rename("/d/file", "/d/other"))
+		copied := disk.Copy()
+		copied.Crash(seed(n), simulated.Journal)
+		if err := mount.Gone(); err != nil {
+			t.Fatalf("a crash of the copy: %v", err)
+		}
+		disk.Crash(seed(n), simulated.Journal)
+		if fmt.Sprint(disk.List("/d")) != fmt.Sprint(copied.List("/d")) {
+			t.Fatalf("%v, the copy %v", disk.List("/d"), copied.List("/d"))
+		}
+		for _, name := range disk.List("/d") {
+			seen, _ := disk.Read("/d/" + name)
+			other, _ := copied.Read("/d/" + name)
+			if !bytes.Equal(seen, other) {
+				t.Fatalf("%s holds %q, in the copy %q", name, seen, other)
+			}
+		}
+	}
+}
+
 func fields(names string) []string { return strings.Fields(strings.Trim(names, "[]")) }
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
