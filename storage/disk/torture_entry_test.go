@@ -20,7 +20,7 @@ const tortureCrashes = "DAYBOOK_TORTURE"
 const fewCrashes = 300
 
 // tortureLives is how often a tortured store is opened.
-const tortureLives = 6
+const tortureLives = 12
 
 func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // so that a seed replays: see tortured

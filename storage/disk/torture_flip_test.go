@@ -159,4 +159,3 @@ func named(err error, name string, at int64) bool {
 	var corrupt *daybook.CorruptError
 	return errors.As(err, &corrupt) && filepath.Base(corrupt.File) == name && corrupt.Offset <= at && corrupt.Reason != ""
 }
-

@@ -190,6 +190,9 @@ func (r *torture) randomStream() daybook.StreamID {
 }
 
 func (r *torture) randomDurability() daybook.Durability {
+	if r.lax && r.random.IntN(10) > 0 {
+		return daybook.DurabilityMemory + daybook.Durability(r.random.IntN(2))
+	}
 	levels := [...]daybook.Durability{daybook.DurabilityDefault, daybook.DurabilityDisk, daybook.DurabilityDisk, daybook.DurabilityOS, daybook.DurabilityOS, daybook.DurabilityMemory}
 	return levels[r.random.IntN(len(levels))]
 }

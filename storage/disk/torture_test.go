@@ -28,6 +28,7 @@ type torture struct {
 	full         bool // the disk may be full in this life
 	writesFail   bool // what fails in this life is a write, of some kind
 	segmentBytes int64
+	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
 	now          time.Time
 
@@ -51,6 +52,7 @@ func newTorture(seed uint64) *torture {
 		random: random, disk: simulated.New(), order: simulated.Order(random.IntN(2)),
 		segmentBytes: int64(1)<<10 + random.Int64N(8<<10), now: time.UnixMicro(1_700_000_000_000_000).UTC(),
 	}
+	r.lax = random.IntN(3) == 0
 	if random.IntN(8) == 0 {
 		r.large, r.segmentBytes = true, 256<<10+random.Int64N(256<<10)
 	}
@@ -113,7 +115,11 @@ func (r *torture) live(last bool) error {
 	if err == nil {
 		err = r.retryDoubtful()
 	}
-	for n := 5 + r.random.IntN(25); n > 0 && err == nil; n-- {
+	steps := 3 + r.random.IntN(20)
+	if r.random.IntN(5) == 0 {
+		steps = 0
+	}
+	for n := steps; n > 0 && err == nil; n-- {
 		err = r.step()
 		if r.random.IntN(5) > 0 {
 			synctest.Wait() // what runs in the background comes to an end
@@ -190,10 +196,10 @@ func (r *torture) end(closing bool) error {
 	gone := r.mount.Gone()
 	way := r.random.IntN(5)
 	if r.model.failed {
-		way = 1 + r.random.IntN(4) // what comes without a crash is less often tried
+		way = 1 + r.random.IntN(4) // the next life finds what the memory of the machine holds
 	}
 	switch {
-	case closing || gone == nil && way >= 3:
+	case closing || gone == nil && way == 4:
 		return r.close()
 	case errors.Is(gone, simulated.ErrPowerOff) || gone == nil && way < 2:
 		r.crash()
@@ -256,12 +262,15 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 	if f.Files = names[n]; f.Files != nil {
 		f.At = 1 + r.random.IntN(1+r.random.IntN(60))
 	}
+	if r.random.IntN(3) == 0 {
+		f.At = 1 + r.random.IntN(12) // while it recovers, or not long after
+	}
 	choice := r.random.IntN(20)
 	if r.calm && choice >= 10 {
 		choice -= 10
 	}
 	switch {
-	case choice < 8:
+	case choice < 7:
 		f.PowerOff = true
 	case choice < 10:
 		f.Kill = true
