@@ -1,7 +1,7 @@
 # `make run` starts a store on local files behind HTTP; `make test` runs every
 # test. Nothing but Go has to be there.
 
-.PHONY: run test bench bench-test lint fuzz build
+.PHONY: run test torture bench bench-test lint fuzz build
 
 build:
 	go build -o bin/daybook ./cmd/daybook
@@ -11,6 +11,14 @@ run: build
 
 test:
 	./scripts/test
+
+# Ten thousand crashes and a thousand flipped bits on a simulated disk, all
+# planted bugs, and a kill at every sync; says which seeds. See docs/testing.md.
+CRASHES ?= 10000
+FLIPS ?= 1000
+torture:
+	DAYBOOK_TORTURE=$(CRASHES) DAYBOOK_TORTURE_FLIPS=$(FLIPS) go test -count 1 -timeout 60m -v \
+		-run '^Test(SimulatedCrashes|FlippedBits|LyingDisks|PlantedBugs|KilledAtEverySync)' ./storage/disk
 
 # Measures beside other engines, for hours, and writes docs/benchmarks.md;
 # BENCH=-quick for a few minutes, to the terminal only; BENCH=-h tells the rest.

@@ -36,7 +36,11 @@ func crashAppend(writer int, n int64) daybook.Append {
 // TestMain lets the test binary be the process that is killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDir); dir != "" {
-		if err := writeUntilKilled(dir); err != nil {
+		work := writeUntilKilled
+		if at := os.Getenv(killAtSync); at != "" {
+			work = func(dir string) error { return workUntilKilled(dir, at) }
+		}
+		if err := work(dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -81,6 +82,9 @@ func (d *Driver) openWriter(dir string) (err error) {
 	found, err := takeSurvey(fsys, dir, false)
 	if errors.Is(err, fs.ErrNotExist) {
 		d.recovery.Created = true
+		if err := syncParent(fsys, dir); err != nil {
+			return opening(dir, err)
+		}
 		if _, err = newIdentity(fsys, dir, d.options.Now()); err == nil {
 			found, err = takeSurvey(fsys, dir, false)
 		}
@@ -104,6 +108,17 @@ func (d *Driver) openWriter(dir string) (err error) {
 		d.log.seal = d.sealer.seal
 	}
 	return nil
+}
+
+// syncParent puts the name of the directory on the disk. Whoever made it may
+// have been killed before. Where it was made by somebody with more rights, that
+// was for him to do.
+func syncParent(fsys FS, dir string) error {
+	err := fsys.SyncDir(filepath.Dir(filepath.Clean(dir)))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
 }
 
 // scan takes in the log as far as a survey allows. Where an index file is
@@ -164,7 +179,7 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	if err = w.openFile(w.segment); err != nil {
 		return nil, err
 	}
-	err = w.settleFile(&d.recovery)
+	err = w.settle(&d.recovery, found)
 	if err == nil {
 		err = w.readBlock()
 	}
@@ -177,14 +192,42 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	return w, nil
 }
 
-// settleFile cuts what stands behind the log: a torn tail, or room that was
-// made ahead. What was recovered may never have been synced, so it is now,
-// before anyone reads it.
-func (w *writer) settleFile(r *Recovery) error {
+// settle makes what was recovered durable before anyone reads it, and cuts what
+// stands behind it: a torn tail, or room that was made ahead. The writer before
+// may have been killed between a change and its sync.
+func (w *writer) settle(r *Recovery, found *survey) error {
 	if r.Clean {
 		return nil
 	}
-	return w.cutTo(w.next)
+	synced := int64(segmentHeaderSize)
+	if found.marked && found.mark.segment == w.segment.header.first {
+		synced = max(synced, found.mark.synced)
+	}
+	if err := w.rewrite(synced); err != nil {
+		return err
+	}
+	if err := w.cutTo(w.next); err != nil {
+		return err
+	}
+	return w.fs.SyncDir(w.log.dir)
+}
+
+// rewrite writes again what is not known to be on the disk. A sync that failed
+// may have left it in memory, where it can be read, as if it had been written:
+// then no sync writes it any more.
+func (w *writer) rewrite(from int64) error {
+	buf := make([]byte, min(scanChunk, max(0, w.next-from)))
+	for from < w.next {
+		piece := buf[:min(int64(len(buf)), w.next-from)]
+		if n, err := w.file.ReadAt(piece, from); n < len(piece) {
+			return fmt.Errorf("read %s: %w", w.segment.name, err)
+		}
+		if err := writeAll(w.file, piece, from); err != nil {
+			return err
+		}
+		from += int64(len(piece))
+	}
+	return nil
 }
 
 // openMark opens the mark and writes that there is a writer.

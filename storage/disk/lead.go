@@ -325,8 +325,11 @@ func (w *writer) close() error {
 	failed := w.failed
 	w.mu.Unlock()
 	errs := []error{w.room.close()}
-	if failed == nil {
+	switch _, writing := errors.AsType[*FailedError](failed); {
+	case failed == nil:
 		errs = append(errs, w.closeCleanly())
+	case writing && w.showsUnsynced():
+		errs = append(errs, failed)
 	}
 	for _, file := range []File{w.file, w.direct, w.mark, w.lock} {
 		if file != nil {
@@ -334,6 +337,15 @@ func (w *writer) close() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// showsUnsynced reports whether there is something that was acknowledged with a
+// lower durability and is not on the disk.
+func (w *writer) showsUnsynced() bool {
+	w.log.mu.RLock()
+	defer w.log.mu.RUnlock()
+	last := w.log.segments[len(w.log.segments)-1]
+	return placeOf(last.number, last.end) > placeOf(w.syncedSegment.number, w.synced)
 }
 
 func (w *writer) closeCleanly() error {

@@ -1,0 +1,205 @@
+package disk_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/daybook-go/daybook/storage/disk"
+)
+
+// The torture tests are worth what they find: here they must find bugs that
+// are put in on purpose, each within so many seeds.
+const plantedSeeds = 100
+
+// tortureSeeds, in the environment, is how many seeds the torture tests try at
+// most.
+const tortureSeeds = "DAYBOOK_TORTURE_SEEDS"
+
+// lies are file systems that do not do what they say.
+var lies = map[string]func(disk.FS) disk.FS{
+	"the log is not synced": func(fs disk.FS) disk.FS {
+		return lyingFS{FS: fs, sync: func(name string, _ func() error) error { return nil }, of: ofLog}
+	},
+	"files on their way are not synced": func(fs disk.FS) disk.FS {
+		return lyingFS{FS: fs, sync: func(name string, _ func() error) error { return nil }, of: func(name string) bool { return strings.HasSuffix(name, ".new") }}
+	},
+	"the log is synced after it is acknowledged": func(fs disk.FS) disk.FS {
+		late := new(lateSync)
+		return lyingFS{FS: fs, sync: late.sync, of: ofLog}
+	},
+	"directories are not synced": func(fs disk.FS) disk.FS { return lyingFS{FS: fs, forgetDir: true} },
+}
+
+// lyingFS does something else in place of syncs.
+type lyingFS struct {
+	disk.FS
+	sync      func(name string, do func() error) error
+	of        func(name string) bool // files that it lies about
+	forgetDir bool
+}
+
+func (l lyingFS) SyncDir(dir string) error {
+	if l.forgetDir {
+		return nil
+	}
+	return l.FS.SyncDir(dir)
+}
+
+func (l lyingFS) OpenWrite(name string) (disk.File, error) {
+	file, err := l.FS.OpenWrite(name)
+	return l.file(name, file, err)
+}
+
+func (l lyingFS) Create(name string) (disk.File, error) {
+	file, err := l.FS.Create(name)
+	return l.file(name, file, err)
+}
+
+func (l lyingFS) file(name string, file disk.File, err error) (disk.File, error) {
+	if err != nil || l.of == nil || !l.of(filepath.Base(name)) {
+		return file, err
+	}
+	return lyingFile{file, name, l}, nil
+}
+
+type lyingFile struct {
+	disk.File
+	name string
+	fs   lyingFS
+}
+
+func (f lyingFile) Sync() error { return f.fs.sync(f.name, f.File.Sync) }
+
+// lateSync does each sync when the next one comes.
+type lateSync struct {
+	mu  sync.Mutex
+	due func() error
+}
+
+func (l *lateSync) sync(_ string, do func() error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	due := l.due
+	l.due = do
+	if due != nil {
+		_ = due() // its file may be closed by now
+	}
+	return nil
+}
+
+func TestLyingDisksAreCaught(t *testing.T) {
+	for what, lie := range lies {
+		t.Run(what, func(t *testing.T) {
+			for seed := range uint64(plantedSeeds) {
+				if _, err := tortured(t, seed, func(r *torture) { r.wrap = lie }); err != nil {
+					t.Logf("caught by seed %d: %.200s", seed, err)
+					return
+				}
+			}
+			t.Errorf("not caught by %d seeds", plantedSeeds)
+		})
+	}
+}
+
+// mutant is a bug: a piece of a file, and what stands in its place.
+type mutant struct{ file, old, new string }
+
+// mutants are bugs that are put into the sources of the package. What is
+// replaced stands there once.
+var mutants = map[string]mutant{
+	"acknowledge before the sync": {"lead.go", "	if r.level == daybook.DurabilityDisk {\n		if err := w.file.Sync()", "	if false {\n		if err := w.file.Sync()"},
+	"say that it is synced before it is": {
+		"lead.go", "visible: r.end(), synced: r.durable}\n	if", "visible: r.end(), synced: r.end()}\n	if",
+	},
+	"do not seal a segment before the next":   {"lead.go", "	if err := w.cutTo(s.header.previousBytes); err != nil {\n		return err\n	}\n", ""},
+	"do not cut the tail":                     {"disk.go", "	if err := w.cutTo(w.next); err != nil {\n		return err\n	}\n", ""},
+	"do not write again what a sync may lack": {"disk.go", "	if err := w.rewrite(synced); err != nil {\n		return err\n	}\n", ""},
+	"give a position twice after a crash":     {"disk.go", "w.next, w.last = w.segment.end, l.index.last", "w.next, w.last = w.segment.end, max(1, l.index.last)-1"},
+	"give an ordinal twice after a crash":     {"disk.go", "w.ordinal, w.latest = l.index.ordinal,", "w.ordinal, w.latest = max(1, l.index.ordinal)-1,"},
+	"ignore the checksum of a body":           {"frame.go", "crc32.Checksum(body, castagnoli) != h.bodySum", "false"},
+	"ignore the checksum of a frame's header": {"frame.go", "le.Uint32(b[4:]) != frameChecksum(b, seed, offset)", "false"},
+	"ignore the checksums of index files":     {"../../internal/logindex/table.go", "binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece)", "false"},
+	"ignore the checksum of a segment":        {"segment_header.go", "seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
+	"take an append that is not whole":        {"scan.go", "	if f.more() {\n		return nil\n	}\n", ""},
+	"take every damage for a torn tail": {
+		"scan.go", "	if fault.sound || found.acknowledges(f, whole) {\n		return false, nil\n	}\n	proven, err := r.provesBeyond(fault.offset, whole)\n	return !proven, err\n",
+		"	return true, nil\n",
+	},
+}
+
+// Without a torture that was asked for, one of them is planted: each takes the
+// time to build the package.
+func TestPlantedBugsAreCaught(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package")
+	}
+	if os.Getenv(tortureSeeds) != "" {
+		t.Skip("is what the other tests are run for")
+	}
+	planted := slices.Sorted(maps.Keys(mutants))
+	if os.Getenv(tortureCrashes) == "" {
+		n := seeded(t).IntN(len(planted))
+		planted = planted[n : n+1]
+	}
+	for _, what := range planted {
+		t.Run(what, func(t *testing.T) { wantCaught(t, plant(t, mutants[what])) })
+	}
+}
+
+// plant returns an overlay for the go command, in which the package has a bug.
+func plant(t *testing.T, bug mutant) (overlay string) {
+	t.Helper()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(here, bug.file)
+	source, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(source, []byte(bug.old)); n != 1 {
+		t.Fatalf("%s holds %d times what is to be replaced: say anew what the bug is", bug.file, n)
+	}
+	dir := t.TempDir()
+	changed := filepath.Join(dir, filepath.Base(bug.file))
+	if err := os.WriteFile(changed, bytes.Replace(source, []byte(bug.old), []byte(bug.new), 1), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	list, err := json.Marshal(map[string]any{"Replace": map[string]string{name: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay = filepath.Join(dir, "overlay.json")
+	if err := os.WriteFile(overlay, list, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return overlay
+}
+
+// replayed is how a torture test says which seed found something.
+var replayed = regexp.MustCompile(`seed (\d+)(, after \d+ others)?:.*`)
+
+// wantCaught runs the torture tests on the package as an overlay makes it.
+func wantCaught(t *testing.T, overlay string) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-vet=off", "-overlay="+overlay,
+		"-run=^(TestSimulatedCrashesLeaveWhatWasAcknowledged|TestFlippedBitsAreFoundAndNamedAndNeverGiveAWrongRecord)$", ".")
+	command.Env = append(os.Environ(), tortureSeeds+"="+strconv.Itoa(plantedSeeds), tortureCrashes+"=1000000", tortureFlips+"=1000000")
+	out, err := command.CombinedOutput()
+	caught := replayed.Find(out)
+	if err == nil || caught == nil {
+		t.Fatalf("not caught by %d seeds: %v\n%s", plantedSeeds, err, out)
+	}
+	t.Logf("caught: %.300s", caught)
+}

@@ -1,0 +1,308 @@
+package disk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"testing/synctest"
+	"time"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable/simulated"
+	"github.com/daybook-go/daybook/storage/disk"
+)
+
+// torture is a store on a simulated disk that lives through several crashes,
+// and a model of what must be in it. A seed decides everything but how the
+// goroutines of the store interleave.
+type torture struct {
+	random *rand.Rand
+	disk   *simulated.Disk
+	order  simulated.Order
+	wrap   func(disk.FS) disk.FS // what stands between the store and the disk; nil is nothing
+	// calm is set where only the machine fails: no single call does.
+	calm         bool
+	full         bool // the disk may be full in this life
+	writesFail   bool // what fails in this life is a write, of some kind
+	segmentBytes int64
+	lax          bool // most appends ask for less than the disk
+	large        bool // events are so large that room is made ahead
+	now          time.Time
+
+	model  *model
+	mount  *simulated.Mount
+	driver *disk.Driver
+	store  *daybook.Store
+
+	steps []string // what was done, for the report of a failure
+	crashes,
+	kills,
+	faults int
+}
+
+// tortureDir is where the store stands on the simulated disk.
+const tortureDir = "/store"
+
+func newTorture(seed uint64) *torture {
+	random := rand.New(rand.NewPCG(seed, 0xda1b00c))
+	r := &torture{
+		random: random, disk: simulated.New(), order: simulated.Order(random.IntN(2)),
+		segmentBytes: int64(1)<<10 + random.Int64N(8<<10), now: time.UnixMicro(1_700_000_000_000_000).UTC(),
+	}
+	r.lax = random.IntN(3) == 0
+	if random.IntN(8) == 0 {
+		r.large, r.segmentBytes = true, 256<<10+random.Int64N(256<<10)
+	}
+	r.model = newModel()
+	return r
+}
+
+// broken says that the store did not keep its word. Every other error is one
+// that a call of the file system answered.
+type broken struct{ what string }
+
+func (e *broken) Error() string { return e.what }
+
+func brokenf(format string, args ...any) error { return &broken{fmt.Sprintf(format, args...)} }
+
+func (r *torture) notef(format string, args ...any) {
+	r.steps = append(r.steps, fmt.Sprintf(format, args...))
+}
+
+// run lives the lives. It returns what was broken.
+func (r *torture) run(lives int) error {
+	defer r.abandon()
+	for life := range lives {
+		last := life == lives-1
+		r.notef("life %d", life)
+		err := r.live(last)
+		if err == nil {
+			continue
+		}
+		if errors.As(err, new(*broken)) {
+			return err
+		}
+		return brokenf("without a fault: %v", err)
+	}
+	return nil
+}
+
+// abandon ends the goroutines of a store that was left in the middle.
+func (r *torture) abandon() {
+	if r.driver != nil {
+		r.mount.Kill()
+		_ = r.driver.Close()
+	}
+}
+
+// live opens the store, works, and ends in one of the ways in which a life
+// ends. The last life has no faults.
+func (r *torture) live(last bool) error {
+	r.disk.SetCapacity(0)
+	r.full, r.writesFail = false, false
+	var faults []*simulated.Fault
+	if !last {
+		faults = r.chooseFaults()
+	}
+	clean := r.model.clean && len(faults) == 0 && !r.full
+	if err := r.open(faults); err != nil {
+		return r.excused(err)
+	}
+	err := r.check(clean)
+	if err == nil {
+		err = r.retryDoubtful()
+	}
+	steps := 3 + r.random.IntN(20)
+	if r.random.IntN(5) == 0 {
+		steps = 0
+	}
+	for n := steps; n > 0 && err == nil; n-- {
+		err = r.step()
+		if r.random.IntN(5) > 0 {
+			synctest.Wait() // what runs in the background comes to an end
+		}
+	}
+	if err != nil && r.excused(err) == nil {
+		err = r.checkFailed()
+	}
+	return r.excused(errors.Join(err, r.end(last && err == nil)))
+}
+
+// excused returns err, unless it is what a fault explains.
+func (r *torture) excused(err error) error {
+	if err == nil || errors.As(err, new(*broken)) || !r.mount.Struck() && r.mount.Gone() == nil && !r.full {
+		return err
+	}
+	r.notef("excused: %v", err)
+	return nil
+}
+
+// open opens the store on a new mount.
+func (r *torture) open(faults []*simulated.Fault) (err error) {
+	r.mount = r.disk.Mount(faults...)
+	var fs disk.FS = r.mount
+	if r.wrap != nil {
+		fs = r.wrap(fs)
+	}
+	if r.random.IntN(4) == 0 {
+		if err := r.look(fs); err != nil {
+			return err
+		}
+	}
+	options := &disk.Options{FS: fs, SegmentBytes: r.segmentBytes, Now: func() time.Time { return r.now }}
+	r.driver, err = disk.Open(tortureDir, options)
+	r.model.clean, r.model.known = false, false
+	if err != nil {
+		r.notef("open: %v", err)
+		if n := r.mount.OpenFiles(); n != 0 {
+			return brokenf("%d files stay open after Open failed: %v", n, err)
+		}
+		if errors.Is(err, daybook.ErrCorrupt) {
+			return brokenf("damage after a crash: %v", err)
+		}
+		return errors.Join(err, r.endWithoutStore())
+	}
+	r.store = daybook.New(r.driver, nil)
+	return nil
+}
+
+// look opens the store for reading only, beside nobody, and keeps what it saw:
+// what is recovered must be the same.
+func (r *torture) look(fs disk.FS) error {
+	d, err := disk.Open(tortureDir, &disk.Options{FS: fs, ReadOnly: true})
+	if err != nil {
+		r.notef("look: %v", err)
+		if errors.Is(err, daybook.ErrCorrupt) {
+			return brokenf("a reader finds damage after a crash: %v", err)
+		}
+		return nil // there is no store yet, or a fault struck
+	}
+	seen, err := gather(d.ReadLog(context.Background(), daybook.LogRead{}))
+	if err == nil {
+		err = r.model.mustFollow(seen)
+	}
+	if errors.Is(err, daybook.ErrCorrupt) {
+		err = brokenf("a reader finds damage after a crash: %v", err)
+	}
+	return errors.Join(err, d.Close())
+}
+
+// end ends a life: with the crash that came, by a crash now, by a kill, or by
+// closing.
+func (r *torture) end(closing bool) error {
+	gone := r.mount.Gone()
+	way := r.random.IntN(5)
+	if r.model.failed {
+		way = 1 + r.random.IntN(4) // the next life finds what the memory of the machine holds
+	}
+	switch {
+	case closing || gone == nil && way == 4:
+		return r.close()
+	case errors.Is(gone, simulated.ErrPowerOff) || gone == nil && way < 2:
+		r.crash()
+	default:
+		r.mount.Kill()
+		r.kills++
+		r.notef("killed")
+	}
+	// Only its goroutines are left to end.
+	_ = r.driver.Close()
+	return r.nothingOpen()
+}
+
+// endWithoutStore is end where the store could not be opened.
+func (r *torture) endWithoutStore() error {
+	if errors.Is(r.mount.Gone(), simulated.ErrPowerOff) || r.mount.Gone() == nil && r.random.IntN(2) == 0 {
+		r.crash()
+	}
+	return nil
+}
+
+func (r *torture) crash() {
+	r.disk.Crash(r.random, r.order)
+	r.model.crashed = true
+	r.crashes++
+	r.notef("crashed")
+}
+
+// close closes the store; perhaps the machine crashes afterwards.
+func (r *torture) close() error {
+	err := r.driver.Close()
+	r.notef("closed: %v", err)
+	switch {
+	case err == nil && !r.model.failed:
+		r.model.closed()
+	case errors.Is(r.mount.Gone(), simulated.ErrPowerOff):
+		r.crash()
+	}
+	if opened := r.nothingOpen(); opened != nil {
+		return opened
+	}
+	if r.mount.Gone() == nil && r.random.IntN(2) == 0 {
+		r.crash()
+	}
+	return err
+}
+
+func (r *torture) nothingOpen() error {
+	if n := r.mount.OpenFiles(); n != 0 {
+		return brokenf("%d files stay open after Close", n)
+	}
+	return nil
+}
+
+// chooseFaults decides how a life ends before its time.
+func (r *torture) chooseFaults() []*simulated.Fault {
+	f := &simulated.Fault{Kind: simulated.Change, At: 1 + r.random.IntN(1+r.random.IntN(160)), Part: float64(r.random.IntN(5)) / 4}
+	names := [...]func(string) bool{nil, nil, ofLog, ofIndex, ofRoom}
+	n := r.random.IntN(len(names))
+	if f.Files = names[n]; f.Files != nil {
+		f.At = 1 + r.random.IntN(1+r.random.IntN(60))
+	}
+	if r.random.IntN(3) == 0 {
+		f.At = 1 + r.random.IntN(12) // while it recovers, or not long after
+	}
+	choice := r.random.IntN(20)
+	if r.calm && choice >= 10 {
+		choice -= 10
+	}
+	switch {
+	case choice < 7:
+		f.PowerOff = true
+	case choice < 10:
+		f.Kill = true
+	case choice < 17:
+		f.Kind = failing[r.random.IntN(len(failing))]
+		if f.Kind == simulated.Sync {
+			f.Files = ofLog
+		}
+		if f.Kind == simulated.Read || r.random.IntN(2) == 0 {
+			f.At = 1 + r.random.IntN(1+r.random.IntN(40))
+		}
+		f.Err, f.Lasting = syscall.EIO, r.random.IntN(4) == 0
+		r.writesFail = f.Kind != simulated.Open && f.Kind != simulated.Read && f.Kind != simulated.List && f.Kind != simulated.Lock
+	case choice < 18:
+		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(4<<10))
+		r.full, r.writesFail = true, true
+		r.notef("the disk is nearly full")
+		return nil
+	default:
+		return nil
+	}
+	r.faults++
+	r.notef("fault: %s %d of files %d, part %v, power off %v, kill %v, error %v, lasting %v", f.Kind, f.At, n, f.Part, f.PowerOff, f.Kill, f.Err, f.Lasting)
+	return []*simulated.Fault{f}
+}
+
+// failing are the calls that fail, those most often whose failure matters most.
+var failing = [...]simulated.Kind{
+	simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Sync, simulated.Write, simulated.Write, simulated.Open, simulated.Create,
+	simulated.Read, simulated.Truncate, simulated.SyncDir, simulated.Rename, simulated.Remove, simulated.Mkdir, simulated.List, simulated.Lock,
+}
+
+func ofLog(name string) bool   { return strings.HasSuffix(name, ".segment") || name == "END" }
+func ofIndex(name string) bool { return strings.Contains(name, ".index") }
+func ofRoom(name string) bool  { return strings.HasPrefix(name, "SPARE") }
