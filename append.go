@@ -52,9 +52,15 @@ func (s *Store) AppendAll(ctx context.Context, a Append) (Receipt, error) {
 // append hands a to the driver and explains a conflict.
 func (s *Store) append(ctx context.Context, a Append) (Receipt, error) {
 	receipt, err := s.driver.Append(ctx, a)
-	if err == nil {
-		return receipt, nil
+	if err != nil {
+		s.explain(ctx, err)
+		return Receipt{}, err
 	}
+	return receipt, nil
+}
+
+// explain puts what was missed into an error that says what was found.
+func (s *Store) explain(ctx context.Context, err error) {
 	var conflict *ConflictError
 	var condition *ConditionError
 	switch {
@@ -63,7 +69,6 @@ func (s *Store) append(ctx context.Context, a Append) (Receipt, error) {
 	case errors.As(err, &condition) && condition.Records == nil:
 		s.fillRecords(ctx, condition)
 	}
-	return Receipt{}, err
 }
 
 // fillMissed reads what stands behind the place that was expected, up to the
@@ -90,7 +95,20 @@ func (s *Store) fillMissed(ctx context.Context, conflict *ConflictError) {
 		records += len(changeset.Records)
 		conflict.Missed = append(conflict.Missed, changeset)
 	}
-	conflict.Incomplete = false
+	conflict.Incomplete = conflict.lacks()
+}
+
+// lacks reports whether changesets that were missed stand before those that
+// are left of the stream.
+func (e *ConflictError) lacks() bool {
+	if len(e.Missed) == 0 {
+		return true
+	}
+	if number, expected := e.Expect.Changeset(); expected {
+		return e.Missed[0].Number > number+1
+	}
+	version, _ := e.Expect.Version()
+	return e.Missed[0].First > version+1
 }
 
 // firstMissed returns the version at which the first missed changeset begins.
@@ -99,7 +117,7 @@ func (s *Store) firstMissed(ctx context.Context, conflict *ConflictError) (Versi
 	version, _ := conflict.Expect.Version()
 	number, _ := conflict.Expect.Changeset()
 	low, high := max(conflict.Found.First, 1), conflict.Found.Version
-	if version == 0 && number == 0 {
+	if version == 0 && number == 0 || low > high {
 		return low, nil
 	}
 	for low < high {

@@ -55,13 +55,15 @@ type Driver interface {
 // another one may have a method and not know beforehand whether it can answer:
 // if it answers *UnsupportedError, that is the same as not having the method.
 
-// HeadReader tells where a stream ends without reading its records.
+// HeadReader tells where a stream ends without reading its records; of one
+// whose records were all deleted, where it ended.
 type HeadReader interface {
 	Head(ctx context.Context, id StreamID) (Head, error)
 }
 
-// EndReader tells the position of the last record of the log. To tell a
-// position is to yield it: no record ever appears at or below it.
+// EndReader tells the position of the last record of the log, also when that
+// was deleted. To tell a position is to yield it: no record ever appears at or
+// below it.
 type EndReader interface {
 	End(ctx context.Context) (Position, error)
 }
@@ -89,10 +91,62 @@ type ClaimReader interface {
 	ClaimHolder(ctx context.Context, partition string, claim Claim) (StreamID, bool, error)
 }
 
+// Deleter takes records from the beginning of streams, whole changesets only.
+// A driver that offers it offers HeadReader, EndReader and DeletionReader too,
+// since what was deleted still counts there.
+//
+// If a deletion with d.ID is recorded already, nothing else is looked at: the
+// answer is its receipt with Repeated set, or *ReusedIDError if
+// RecordedDeletion.Fits says that d asks for something else. Otherwise d.Expect
+// is checked (*ConflictError with Found) in one step with the deletion; appends
+// and deletions have one order. A deletion that finds nothing to take succeeds
+// and is recorded as well: its repeat must not take what came later.
+//
+// When it returns nil, what went is hidden: every read, query, condition, list
+// and statistic that begins afterwards is as if the records had never been
+// there. A read that is running may yield them still, or leave them out, a
+// changeset whole or not at all. What remains:
+//
+//  1. No version, changeset number, position or ordinal is given twice. The
+//     Head of the stream keeps its Version, Changeset, Position and RecordedAt,
+//     its First is the first version that is left. Where nothing is left that
+//     is Version+1, Head.Exists is false, and Expect.Holds says what holds.
+//     Appends, and imports, go on above it.
+//  2. A stream without records is not listed and not counted, references to it
+//     fail, and its claims are released, in the same step. As long as records
+//     are left the stream holds all of its claims, those of deleted changesets
+//     too.
+//  3. The end of the log does not fall, nor do Stats.LastPosition and
+//     Stats.LastOrdinal.
+//  4. An append whose records went stays known by its ID: a repeat is answered
+//     with its receipt and stores nothing.
+//
+// With d.Scrub the driver besides removes from its storage, at the latest when
+// its own compaction has run, the content of every hidden record of the stream
+// at or below d.Through, whichever deletion has hidden it: event id, type, data,
+// tags, occurred time, context, and the changeset's metadata, claims, releases
+// and references. It keeps what the points above need: stream, numbers,
+// positions, recorded time and append id. Copies and backups are not its
+// business. Where content is only hidden it may be kept for ever.
+//
+// After an error that matches ErrRefused everything is as it was; after any
+// other the deletion was made, whole, or not.
+type Deleter interface {
+	DeleteStream(ctx context.Context, d Deletion) (DeletionReceipt, error)
+}
+
+// DeletionReader yields the recorded deletions that read asks for, in the order
+// of their numbers, which is that in which they were made; at least those that
+// were made when ranging began.
+type DeletionReader interface {
+	ReadDeletions(ctx context.Context, read DeletionRead) iter.Seq2[RecordedDeletion, error]
+}
+
 // Importer stores changesets as they are: ids, numbers, versions, positions
 // and recorded times kept. Positions must lie above the end of the log,
 // recorded times must not fall, and each changeset must follow the head of its
-// stream in version and number; the first one of a stream may begin anywhere.
+// stream in version and number; the first one that a stream ever had may begin
+// anywhere.
 // An Ordinal that is 0 or not above the last one is given anew. Neighbouring
 // changesets with one AppendID are one append. All or nothing.
 type Importer interface {
@@ -112,12 +166,13 @@ type StreamList struct {
 	Limit  int      // at most so many; 0 is no limit
 }
 
-// Stats counts what a store holds.
+// Stats counts what a store holds. What was deleted counts in LastPosition and
+// LastOrdinal only, which never fall.
 type Stats struct {
 	Streams       int64
 	Changesets    int64
 	Records       int64
-	LongestStream ChangesetNumber // the highest changeset number of any stream
+	LongestStream ChangesetNumber // the highest changeset number of any stream that has records
 	LastPosition  Position
 	LastOrdinal   Ordinal
 	Bytes         int64 // on the storage; 0 where it cannot be told
@@ -155,8 +210,8 @@ func (d Durability) String() string {
 // Append is what AppendAll stores: all of it, or nothing.
 type Append struct {
 	// ID makes the append repeatable: a second append with the same ID is
-	// answered with the receipt of the first, in every mode of Expect, for as
-	// long as its records live. A zero ID is replaced by a fresh one.
+	// answered with the receipt of the first, in every mode of Expect, also
+	// when its records were deleted since. A zero ID is replaced by a fresh one.
 	ID ID
 	// Changesets are what is added, one for each stream.
 	Changesets []Changeset

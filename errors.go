@@ -10,7 +10,8 @@ import (
 var (
 	// ErrRefused is matched by every error that says: this append was refused,
 	// nothing of it was stored or will be. After any other error of an append
-	// the outcome is unknown; send the same append with the same ID again.
+	// the outcome is unknown; send the same append with the same ID again. The
+	// same holds for deletions.
 	ErrRefused = errors.New("refused")
 	// ErrConflict is matched when the state of the store refused an append: an
 	// Expect, a Condition, a claim or a reference. Read, decide again, append.
@@ -64,8 +65,8 @@ func (e *LimitError) Error() string {
 // Is reports whether target is a question that e answers with yes.
 func (e *LimitError) Is(target error) bool { return target == ErrInvalid || target == ErrRefused }
 
-// ConflictError says that a stream is not where the append expects it. It
-// matches ErrConflict.
+// ConflictError says that a stream is not where the append, or deletion,
+// expects it. It matches ErrConflict.
 type ConflictError struct {
 	Stream StreamID
 	Expect Expect
@@ -75,8 +76,9 @@ type ConflictError struct {
 	// Store; empty where nothing was missed (see Ahead), or where already the
 	// first of them is too large.
 	Missed []RecordedChangeset
-	// Incomplete is set when more was missed than Missed holds
-	// (Options.MaxMissed, MaxMissedBytes): read the rest.
+	// Incomplete is set when more was missed than Missed holds. Read the rest,
+	// if there is more (Options.MaxMissed, MaxMissedBytes); what lies below
+	// Found.First is not there any more.
 	Incomplete bool
 }
 
@@ -145,11 +147,17 @@ func (e *ReferenceError) Error() string {
 func (e *ReferenceError) Is(target error) bool { return target == ErrConflict || target == ErrRefused }
 
 // ReusedIDError says that the ID of an append was used before by an append of
-// another shape: other streams, or another number of events. It matches
-// ErrInvalid.
-type ReusedIDError struct{ ID ID }
+// another shape: other streams, or another number of events; or that of a
+// deletion by a deletion of something else. It matches ErrInvalid.
+type ReusedIDError struct {
+	ID       ID
+	Deletion bool // the ID is that of a deletion
+}
 
 func (e *ReusedIDError) Error() string {
+	if e.Deletion {
+		return fmt.Sprintf("deletion id %s: already used by a different deletion", e.ID)
+	}
 	return fmt.Sprintf("append id %s: already used by a different append", e.ID)
 }
 

@@ -70,7 +70,8 @@ func (s *Store) Limits() Limits { return s.limits }
 // Close closes the driver. Calls after it fail with ErrClosed.
 func (s *Store) Close() error { return s.driver.Close() }
 
-// Head returns where a stream ends; the zero Head if it has no records.
+// Head returns where a stream ends; the zero Head if it never had records. One
+// whose records were deleted ends where it did: see Head.Exists.
 func (s *Store) Head(ctx context.Context, id StreamID) (Head, error) {
 	if err := id.Validate(); err != nil {
 		return Head{}, err
@@ -94,7 +95,8 @@ func (s *Store) Head(ctx context.Context, id StreamID) (Head, error) {
 	}, nil
 }
 
-// End returns the position of the last record of the log; 0 if it is empty.
+// End returns the position of the last record of the log, also when that was
+// deleted; 0 if there never was one.
 func (s *Store) End(ctx context.Context) (Position, error) {
 	if driver, ok := s.driver.(EndReader); ok {
 		if end, err := driver.End(ctx); !errors.Is(err, ErrUnsupported) {

@@ -44,18 +44,19 @@ func (id StreamID) String() string {
 // was imported, or whose beginning was removed, may begin above 1.
 type Version int64
 
-// Head tells where a stream ends. The zero Head is that of a stream without
-// records.
+// Head tells where a stream ends. The zero Head is that of a stream that never
+// had records. Deleting changes nothing but First.
 type Head struct {
 	Version    Version         // of the last record
 	Changeset  ChangesetNumber // the last one
-	First      Version         // of the first record still there
+	First      Version         // of the first record still there; Version+1 where all are deleted
 	Position   Position        // of the last record
 	RecordedAt time.Time       // of the last record
 }
 
-// Exists reports whether the stream has records.
-func (h Head) Exists() bool { return h.Version > 0 }
+// Exists reports whether the stream has records: it had, and not all are
+// deleted.
+func (h Head) Exists() bool { return h.Version > 0 && h.First <= h.Version }
 
 // StreamHead is a stream and where it ends.
 type StreamHead struct {
@@ -83,14 +84,15 @@ const (
 // ExpectAny puts no condition on the stream.
 func ExpectAny() Expect { return Expect{} }
 
-// ExpectNone demands that the stream has no records yet.
+// ExpectNone demands that the stream has no records: none yet, or none any
+// more.
 func ExpectNone() Expect { return Expect{kind: expectNone} }
 
 // ExpectExists demands that the stream has records.
 func ExpectExists() Expect { return Expect{kind: expectExists} }
 
-// ExpectVersion demands that the last record of the stream has version v.
-// Version 0 is the same as ExpectNone.
+// ExpectVersion demands that the last record of the stream has version v, or
+// had when it was deleted. Version 0 is the same as ExpectNone.
 func ExpectVersion(v Version) Expect {
 	if v == 0 {
 		return ExpectNone()
@@ -98,8 +100,8 @@ func ExpectVersion(v Version) Expect {
 	return Expect{kind: expectVersion, at: int64(v)}
 }
 
-// ExpectChangeset demands that the last changeset of the stream has number n.
-// Number 0 is the same as ExpectNone.
+// ExpectChangeset demands that the last changeset of the stream has number n,
+// or had when it was deleted. Number 0 is the same as ExpectNone.
 func ExpectChangeset(n ChangesetNumber) Expect {
 	if n == 0 {
 		return ExpectNone()
@@ -137,9 +139,9 @@ func (e Expect) Exists() bool { return e.kind == expectExists }
 func (e Expect) Holds(head Head) bool {
 	switch e.kind {
 	case expectNone:
-		return head.Version == 0
+		return !head.Exists()
 	case expectExists:
-		return head.Version > 0
+		return head.Exists()
 	case expectVersion:
 		return head.Version == Version(e.at)
 	case expectChangeset:
@@ -150,7 +152,8 @@ func (e Expect) Holds(head Head) bool {
 }
 
 // Ahead reports whether e expects more of the stream than it has: a version or
-// changeset above the newest. No append of others can have caused that.
+// changeset above the newest, or records where it has none. No append of
+// others can have caused that.
 func (e Expect) Ahead(head Head) bool {
 	switch e.kind {
 	case expectVersion:
@@ -158,7 +161,7 @@ func (e Expect) Ahead(head Head) bool {
 	case expectChangeset:
 		return ChangesetNumber(e.at) > head.Changeset
 	case expectExists:
-		return head.Version == 0
+		return !head.Exists()
 	default:
 		return false
 	}

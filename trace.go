@@ -15,6 +15,11 @@ type Hooks struct {
 	AppendStart func(ctx context.Context, a *Append) context.Context
 	// AppendEnd is called after an append, with its outcome.
 	AppendEnd func(ctx context.Context, end AppendEnd)
+	// DeletionStart is called before a deletion, and may return a context that
+	// the deletion and DeletionEnd are given.
+	DeletionStart func(ctx context.Context, d Deletion) context.Context
+	// DeletionEnd is called after a deletion, with its outcome.
+	DeletionEnd func(ctx context.Context, end DeletionEnd)
 	// ReadEnd is called after a read of a stream or of the log was ranged over.
 	ReadEnd func(ctx context.Context, end ReadEnd)
 }
@@ -25,6 +30,14 @@ type AppendEnd struct {
 	Receipt Receipt // zero after an error
 	Err     error
 	Took    time.Duration
+}
+
+// DeletionEnd tells how a deletion ended.
+type DeletionEnd struct {
+	Deletion Deletion
+	Receipt  DeletionReceipt // zero after an error
+	Err      error
+	Took     time.Duration
 }
 
 // ReadEnd tells how a read ended.

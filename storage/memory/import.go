@@ -67,11 +67,11 @@ func (d *Driver) checkImport(changesets []daybook.RecordedChangeset) error {
 		}
 		field := fmt.Sprintf("changesets[%d]", i)
 		switch {
-		case c.Records[0].Position <= d.end():
-			return &daybook.InvalidError{Field: field + ".position", Value: fmt.Sprint(c.Records[0].Position), Reason: fmt.Sprintf("must lie above the end of the log, %d", d.end())}
+		case c.Records[0].Position <= d.last:
+			return &daybook.InvalidError{Field: field + ".position", Value: fmt.Sprint(c.Records[0].Position), Reason: fmt.Sprintf("must lie above the end of the log, %d", d.last)}
 		case c.RecordedAt.Before(d.latest):
 			return &daybook.InvalidError{Field: field + ".recorded_at", Value: c.RecordedAt.String(), Reason: "must not lie before the end of the log"}
-		case head.Exists() && (c.First != head.Version+1 || c.Number != head.Changeset+1):
+		case head.Version > 0 && (c.First != head.Version+1 || c.Number != head.Changeset+1):
 			return &daybook.InvalidError{Field: field + ".first", Value: fmt.Sprint(c.First), Reason: fmt.Sprintf("must follow version %d, changeset %d of its stream", head.Version, head.Changeset)}
 		}
 		heads[c.Stream] = daybook.Head{Version: c.Last(), Changeset: c.Number}

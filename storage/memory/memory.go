@@ -21,20 +21,24 @@ type Driver struct {
 
 	mu         sync.RWMutex // guards all below
 	closed     bool
-	records    []daybook.Record // the log: records[i] is the ith to be stored
-	ordinal    daybook.Ordinal  // of the last changeset
+	records    []*daybook.Record // the log, without what was deleted; only ever added to, or replaced
+	last       daybook.Position  // of the last record that was stored
+	ordinal    daybook.Ordinal   // of the last changeset that was stored
 	changesets int64
-	latest     time.Time // the recorded time of the last record
+	latest     time.Time // the recorded time of the last record or deletion
+	deletions  []daybook.RecordedDeletion
+	deleted    map[daybook.ID]int // where a deletion stands in deletions
 	streams    map[daybook.StreamID]*stream
 	appends    map[daybook.ID]daybook.Receipt
 	holders    map[claimKey]daybook.StreamID
 	grown      chan struct{} // closed, and replaced, when the log has grown
 }
 
-// stream is one stream: where its records stand in the log.
+// stream is one stream. It stays when all of its records are deleted, so that
+// no version is given twice.
 type stream struct {
-	head  daybook.Head
-	index []int // of its records in Driver.records, in order
+	head    daybook.Head
+	records []*daybook.Record // those of the log that are its own; only ever added to, or replaced
 }
 
 // claimKey is a claim where it is unique: in its partition.
@@ -54,6 +58,7 @@ type Options struct {
 func New(options *Options) *Driver {
 	d := &Driver{
 		now:     time.Now,
+		deleted: map[daybook.ID]int{},
 		streams: map[daybook.StreamID]*stream{},
 		appends: map[daybook.ID]daybook.Receipt{},
 		holders: map[claimKey]daybook.StreamID{},
@@ -175,11 +180,9 @@ func (d *Driver) checkClaims(a *daybook.Append) error {
 
 // store adds what check has let through.
 func (d *Driver) store(a *daybook.Append) daybook.Receipt {
-	if now := daybook.Microseconds(d.now()); now.After(d.latest) {
-		d.latest = now
-	}
+	d.tick()
 	receipt := daybook.Receipt{AppendID: a.ID, RecordedAt: d.latest, Durability: daybook.DurabilityMemory}
-	position := d.end()
+	position := d.last
 	for i := range a.Changesets {
 		c := &a.Changesets[i]
 		head := d.head(c.Stream)
@@ -203,6 +206,13 @@ func (d *Driver) store(a *daybook.Append) daybook.Receipt {
 	return receipt
 }
 
+// tick moves the recorded time on with the clock, never back.
+func (d *Driver) tick() {
+	if now := daybook.Microseconds(d.now()); now.After(d.latest) {
+		d.latest = now
+	}
+}
+
 // add puts a changeset at the end of the log.
 func (d *Driver) add(id daybook.StreamID, header *daybook.ChangesetHeader, at time.Time, records []daybook.Record) daybook.ChangesetReceipt {
 	s := d.streams[id]
@@ -215,12 +225,12 @@ func (d *Driver) add(id daybook.StreamID, header *daybook.ChangesetHeader, at ti
 		if record.OccurredAt.IsZero() {
 			record.OccurredAt = at
 		}
-		s.index = append(s.index, len(d.records))
-		d.records = append(d.records, record)
+		stored := &record
+		s.records, d.records = append(s.records, stored), append(d.records, stored)
 	}
 	last := records[len(records)-1]
 	s.head.Version, s.head.Changeset, s.head.Position, s.head.RecordedAt = last.Version, header.Number, last.Position, at
-	d.ordinal, d.latest = header.Ordinal, at
+	d.last, d.ordinal, d.latest = last.Position, header.Ordinal, at
 	d.changesets++
 	return daybook.ChangesetReceipt{
 		Stream: id, Number: header.Number, Ordinal: header.Ordinal, First: header.First, Last: last.Version,
@@ -247,13 +257,6 @@ func (d *Driver) head(id daybook.StreamID) daybook.Head {
 		return s.head
 	}
 	return daybook.Head{}
-}
-
-func (d *Driver) end() daybook.Position {
-	if len(d.records) == 0 {
-		return 0
-	}
-	return d.records[len(d.records)-1].Position
 }
 
 func (d *Driver) unsupported(feature string) error {

@@ -13,10 +13,10 @@ import (
 func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
 		d.mu.RLock()
-		closed, records := d.closed, d.records
-		var index []int
+		closed := d.closed
+		var records []*daybook.Record
 		if s := d.streams[id]; s != nil {
-			index = s.index
+			records = s.records
 		}
 		d.mu.RUnlock()
 		if closed {
@@ -24,8 +24,8 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			return
 		}
 		left := read.Limit
-		for i := range ordered(len(index), read.Backwards) {
-			record := &records[index[i]]
+		for i := range ordered(len(records), read.Backwards) {
+			record := records[i]
 			if !read.Holds(record.Version, record.RecordedAt) {
 				continue
 			}
@@ -52,10 +52,10 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 		}
 		left := read.Limit
 		for i := range ordered(len(records), read.Backwards) {
-			if !read.Holds(&records[i]) {
+			if !read.Holds(records[i]) {
 				continue
 			}
-			if !pass(ctx, &records[i], &left, yield) {
+			if !pass(ctx, records[i], &left, yield) {
 				return
 			}
 		}
@@ -74,7 +74,7 @@ func pass(ctx context.Context, record *daybook.Record, left *int, yield func(day
 }
 
 // after returns how many of the records stand at the position or below it.
-func after(records []daybook.Record, position daybook.Position) int {
+func after(records []*daybook.Record, position daybook.Position) int {
 	return sort.Search(len(records), func(i int) bool { return records[i].Position > position })
 }
 
@@ -109,14 +109,14 @@ func (d *Driver) End(context.Context) (daybook.Position, error) {
 	if d.closed {
 		return 0, daybook.ErrClosed
 	}
-	return d.end(), nil
+	return d.last, nil
 }
 
 // Wait implements daybook.Waiter.
 func (d *Driver) Wait(ctx context.Context, position daybook.Position) error {
 	for {
 		d.mu.RLock()
-		closed, end, grown := d.closed, d.end(), d.grown
+		closed, end, grown := d.closed, d.last, d.grown
 		d.mu.RUnlock()
 		switch {
 		case closed:
@@ -139,7 +139,7 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 		closed := d.closed
 		var heads []daybook.StreamHead
 		for id, s := range d.streams {
-			if list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compareStreams(id, list.After) > 0) {
+			if s.head.Exists() && list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compareStreams(id, list.After) > 0) {
 				heads = append(heads, daybook.StreamHead{Stream: id, Head: s.head})
 			}
 		}
@@ -169,11 +169,13 @@ func (d *Driver) Stats(context.Context) (daybook.Stats, error) {
 		return daybook.Stats{}, daybook.ErrClosed
 	}
 	stats := daybook.Stats{
-		Streams: int64(len(d.streams)), Records: int64(len(d.records)),
-		LastPosition: d.end(), LastOrdinal: d.ordinal, Changesets: d.changesets,
+		Records: int64(len(d.records)), LastPosition: d.last, LastOrdinal: d.ordinal, Changesets: d.changesets,
 	}
 	for _, s := range d.streams {
-		stats.LongestStream = max(stats.LongestStream, s.head.Changeset)
+		if s.head.Exists() {
+			stats.Streams++
+			stats.LongestStream = max(stats.LongestStream, s.head.Changeset)
+		}
 	}
 	return stats, nil
 }
