@@ -38,6 +38,9 @@ const (
 	CallStats       Call = "stats"
 	CallClaimHolder Call = "claim holder"
 	CallImport      Call = "import"
+
+	CallDeleteStream  Call = "delete stream"
+	CallReadDeletions Call = "read deletions"
 )
 
 // ErrFault is an error to cue with. It says nothing about the outcome, so that
@@ -65,7 +68,8 @@ type Fault struct {
 	// After, if not nil, is the answer in place of the driver's, which has
 	// done what it was asked. A read yields Records records before it.
 	After error
-	// Records is how many records, or streams, a read yields before After.
+	// Records is how many records, streams or deletions a read yields before
+	// After.
 	Records int
 }
 

@@ -119,6 +119,30 @@ func (f *Faulty) Import(ctx context.Context, changesets []daybook.RecordedChange
 	return err
 }
 
+// DeleteStream implements daybook.Deleter.
+func (f *Faulty) DeleteStream(ctx context.Context, d daybook.Deletion) (daybook.DeletionReceipt, error) {
+	inner, ok := f.inner.(daybook.Deleter)
+	if !ok {
+		return daybook.DeletionReceipt{}, f.lacks("deleting streams")
+	}
+	return struck(ctx, f, CallDeleteStream, func(ctx context.Context) (daybook.DeletionReceipt, error) {
+		return inner.DeleteStream(ctx, d)
+	})
+}
+
+// ReadDeletions implements daybook.DeletionReader.
+func (f *Faulty) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
+	inner, ok := f.inner.(daybook.DeletionReader)
+	if !ok {
+		return func(yield func(daybook.RecordedDeletion, error) bool) {
+			yield(daybook.RecordedDeletion{}, f.lacks("reading deletions"))
+		}
+	}
+	return struckRead(ctx, f, CallReadDeletions, func(ctx context.Context) iter.Seq2[daybook.RecordedDeletion, error] {
+		return inner.ReadDeletions(ctx, read)
+	})
+}
+
 func (f *Faulty) lacks(feature string) error {
 	return &daybook.UnsupportedError{Driver: f.inner.Name(), Feature: feature}
 }
