@@ -3,7 +3,6 @@ package storagetest
 import (
 	"context"
 	"iter"
-	"sync"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -25,6 +24,9 @@ type bent struct {
 	holder  func(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error)
 	imports func(ctx context.Context, changesets []daybook.RecordedChangeset) error
 	close   func() error
+
+	delete    func(ctx context.Context, d daybook.Deletion) (daybook.DeletionReceipt, error)
+	deletions func(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error]
 }
 
 func straight() *bent { return &bent{Driver: memory.New(nil)} }
@@ -97,6 +99,20 @@ func (b *bent) Import(ctx context.Context, changesets []daybook.RecordedChangese
 		return b.imports(ctx, changesets)
 	}
 	return b.Driver.Import(ctx, changesets)
+}
+
+func (b *bent) DeleteStream(ctx context.Context, d daybook.Deletion) (daybook.DeletionReceipt, error) {
+	if b.delete != nil {
+		return b.delete(ctx, d)
+	}
+	return b.Driver.DeleteStream(ctx, d)
+}
+
+func (b *bent) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
+	if b.deletions != nil {
+		return b.deletions(ctx, read)
+	}
+	return b.Driver.ReadDeletions(ctx, read)
 }
 
 func (b *bent) Close() error {
@@ -264,48 +280,4 @@ func meet(place chan struct{}) {
 	case <-place:
 	case <-time.After(5 * time.Millisecond):
 	}
-}
-
-// lasting is a driver whose data outlives it: it can be opened again, as a
-// copy.
-type lasting struct {
-	*bent
-	mu   sync.RWMutex // held for reading by appends, for writing by closing
-	left []daybook.RecordedChangeset
-}
-
-// openLasting gives a driver on an empty store, and what opens it again;
-// change bends what is found then.
-func openLasting(change func(changesets []daybook.RecordedChangeset) []daybook.RecordedChangeset) func() (daybook.Driver, func() daybook.Driver) {
-	return func() (daybook.Driver, func() daybook.Driver) {
-		open := &lasting{bent: straight()}
-		return open, func() daybook.Driver {
-			left := open.left
-			if change != nil {
-				left = change(left)
-			}
-			open = &lasting{bent: straight()}
-			if err := open.Driver.Import(context.Background(), left); err != nil {
-				panic(err)
-			}
-			return open
-		}
-	}
-}
-
-func (l *lasting) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.Driver.Append(ctx, a)
-}
-
-func (l *lasting) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c, err := range daybook.Changesets(l.Driver.ReadLog(context.Background(), daybook.LogRead{})) {
-		if err == nil { // closed before
-			l.left = append(l.left, c)
-		}
-	}
-	return l.Driver.Close()
 }

@@ -244,6 +244,9 @@ var brokenReopening = brokenTable{
 		}
 		return all
 	}),
+	"reopening: what was deleted is gone after reopening": reopened(func(all []daybook.RecordedChangeset) []daybook.RecordedChangeset {
+		return all // and nothing of the deletions
+	}),
 	"reopening: what was acknowledged while the store was closed is there": reopened(func(all []daybook.RecordedChangeset) []daybook.RecordedChangeset {
 		return all[:max(0, len(all)-5)]
 	}),

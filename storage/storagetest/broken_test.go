@@ -20,7 +20,7 @@ func brokenDrivers() brokenTable {
 	all := brokenTable{}
 	for _, some := range []map[string][]func() daybook.Driver{
 		brokenAppending, brokenExpecting, brokenRepeating, brokenReading, brokenContents, brokenOrder, brokenSeveral,
-		brokenConditions, brokenClaims, brokenOptional,
+		brokenConditions, brokenClaims, brokenOptional, brokenDeleting, brokenDeletingDemands,
 	} {
 		for name, opens := range some {
 			for _, open := range opens {

@@ -34,12 +34,13 @@ const (
 	ListingStreams Feature = "listing streams"
 	Statistics     Feature = "statistics"
 	Importing      Feature = "importing"
+	Deleting       Feature = "deleting"
 	Reopening      Feature = "reopening"
 )
 
 var features = []Feature{
 	Appending, Expecting, Repeating, Reading, Filtering, Contents, Order, Histories, Closing,
-	SeveralStreams, Conditions, Claims, ClaimLookup, References, Waiting, ListingStreams, Statistics, Importing, Reopening,
+	SeveralStreams, Conditions, Claims, ClaimLookup, References, Waiting, ListingStreams, Statistics, Importing, Deleting, Reopening,
 }
 
 // Features returns all features, in the order of the suite.
@@ -110,6 +111,10 @@ func trials() map[Feature]trial {
 		Importing: func(ctx context.Context, b *book) error {
 			return b.Import(ctx, recorded("import-1", 1, 1, 1, 1))
 		},
+	}
+	all[Deleting] = func(ctx context.Context, b *book) error {
+		_, err := b.DeleteStream(ctx, deletion("deletion-1", 0))
+		return err
 	}
 	for feature, demand := range appendTrials {
 		all[feature] = func(ctx context.Context, b *book) error {

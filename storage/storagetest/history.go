@@ -53,7 +53,12 @@ func (r *recorder) call(client int, in historyInput, ask func() historyOutput) h
 	return out
 }
 
-func checkLinearizable(s *subject) {
+func checkLinearizable(s *subject) { s.linearizable(false) }
+
+// linearizable looks for an order of concurrent appends and reads, and of
+// deletions if wanted.
+func (s *subject) linearizable(deletes bool) {
+	s.Helper()
 	random := s.random()
 	rounds := 6
 	if testing.Short() {
@@ -65,6 +70,9 @@ func checkLinearizable(s *subject) {
 		if round%2 == 1 {
 			for i := range 12 {
 				fault := Fault{Call: CallAppend, Skip: 4, Before: ErrFault}
+				if deletes && i%4 > 1 {
+					fault.Call, fault.Skip = CallDeleteStream, 2
+				}
 				if i%2 == 0 {
 					fault.Before, fault.After = nil, ErrFault
 				}
@@ -73,7 +81,7 @@ func checkLinearizable(s *subject) {
 		}
 		group, ctx := errgroup.WithContext(s.Context())
 		for client := range 4 {
-			caller := &historyClient{client: client, b: b, history: history, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
+			caller := &historyClient{client: client, b: b, history: history, deletes: deletes, random: rand.New(rand.NewPCG(random.Uint64(), 0))}
 			group.Go(func() error { return caller.run(ctx, 25) })
 		}
 		s.must(group.Wait(), "round %d", round+1)
@@ -97,7 +105,9 @@ type historyClient struct {
 	b       *book
 	history *recorder
 	random  *rand.Rand
+	deletes bool
 	sent    []daybook.Append        // to be repeated
+	deleted []daybook.Deletion      // to be repeated
 	known   map[string]daybook.Head // as far as the client knows
 }
 
@@ -110,6 +120,13 @@ func (c *historyClient) run(ctx context.Context, n int) error {
 		switch k := c.random.IntN(10); {
 		case k < 3:
 			err = c.read(ctx, stream)
+		case c.deletes && k == 9 && len(c.deleted) > 0 && c.random.IntN(2) == 0:
+			err = c.delete(ctx, c.deleted[c.random.IntN(len(c.deleted))])
+		case c.deletes && k > 7:
+			d := deletion(stream, daybook.Version(c.random.IntN(int(c.known[stream].Version)+2)))
+			d.Expect = c.expect(stream)
+			c.deleted = append(c.deleted, d)
+			err = c.delete(ctx, d)
 		case k < 5 && len(c.sent) > 0:
 			err = c.append(ctx, c.sent[c.random.IntN(len(c.sent))])
 		default:
@@ -182,6 +199,28 @@ func (c *historyClient) append(ctx context.Context, a daybook.Append) error {
 		r := receipt.Changesets[0]
 		c.known[stream] = daybook.Head{Version: r.Last, Changeset: r.Number}
 		return historyOutput{repeated: receipt.Repeated, first: r.First}
+	})
+	return failure
+}
+
+func (c *historyClient) delete(ctx context.Context, d daybook.Deletion) error {
+	var failure error
+	stream := d.Stream.Name
+	in := historyInput{stream: stream, delete: true, id: d.ID.String(), expect: d.Expect, through: d.Through}
+	c.history.call(c.client, in, func() historyOutput {
+		receipt, err := c.b.DeleteStream(ctx, d)
+		var conflict *daybook.ConflictError
+		switch {
+		case errors.As(err, &conflict):
+			c.known[stream] = conflict.Found
+			return historyOutput{conflict: true, found: conflict.Found.Version, first: conflict.Found.First}
+		case errors.Is(err, ErrFault):
+			return historyOutput{unknown: true}
+		case err != nil:
+			failure = fmt.Errorf("delete from %s: %w", stream, err)
+			return historyOutput{unknown: true}
+		}
+		return historyOutput{repeated: receipt.Repeated, first: receipt.Through + 1}
 	})
 	return failure
 }

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -68,13 +69,13 @@ func (b *book) fillStreams() []daybook.StreamHead {
 		}
 		heads = append(heads, daybook.StreamHead{Stream: id, Head: b.head(id)})
 	}
-	slices.SortFunc(heads, func(x, y daybook.StreamHead) int {
-		if c := strings.Compare(x.Stream.Partition, y.Stream.Partition); c != 0 {
-			return c
-		}
-		return strings.Compare(x.Stream.Name, y.Stream.Name)
-	})
+	slices.SortFunc(heads, func(x, y daybook.StreamHead) int { return compareIDs(x.Stream, y.Stream) })
 	return heads
+}
+
+// compareIDs orders streams as they are listed.
+func compareIDs(x, y daybook.StreamID) int {
+	return cmp.Or(strings.Compare(x.Partition, y.Partition), strings.Compare(x.Name, y.Name))
 }
 
 // sameHeads reports the first difference of two lists of streams.

@@ -41,7 +41,9 @@ type pair struct {
 	claims        []daybook.Claim    // those that appends may take
 	sent          []rankedAppend     // to be repeated
 	steps         []string           // what was done, for the report of a failure
+	removed       []daybook.Deletion // to be repeated
 	reopens       bool
+	deletes       bool
 	offersSeveral bool
 }
 
@@ -73,7 +75,7 @@ func (p *pair) run(n int) {
 			p.s.Fatalf("step %d: %s: %v\nthe steps were:\n  %s", len(p.steps), what, err, strings.Join(p.steps, "\n  "))
 		}
 	}
-	for _, compare := range []func() (string, error){p.compareLog, p.compareHeads, p.compareClaims, p.compareStats, p.compareLists} {
+	for _, compare := range []func() (string, error){p.compareLog, p.compareHeads, p.compareClaims, p.compareStats, p.compareLists, p.compareDeletions} {
 		if what, err := compare(); err != nil {
 			p.s.Fatalf("in the end, %s: %v\nthe steps were:\n  %s", what, err, strings.Join(p.steps, "\n  "))
 		}
@@ -83,6 +85,8 @@ func (p *pair) run(n int) {
 // step does one random thing, says what, and returns how the answers differ.
 func (p *pair) step() (what string, err error) {
 	switch k := p.random.IntN(20); {
+	case p.deletes && k%7 == 6:
+		return p.delete()
 	case k < 10:
 		return p.append(p.randomAppend())
 	case k < 12 && len(p.sent) > 0:

@@ -146,7 +146,7 @@ func (p *pair) importSome() (string, error) {
 				return what, err
 			}
 		}
-		if !head.Exists() && p.random.IntN(2) == 0 {
+		if head.Version == 0 && p.random.IntN(2) == 0 {
 			head = daybook.Head{Version: daybook.Version(p.random.IntN(9)), Changeset: daybook.ChangesetNumber(p.random.IntN(9))}
 		}
 		count := 1 + p.random.IntN(3)

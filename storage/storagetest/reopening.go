@@ -31,6 +31,10 @@ var reopenPromises = []Promise{
 		Sentence: "After a restart, an imported store is not what it was: its gaps, its beginnings or its ids are lost.",
 	},
 	{
+		Name: "what was deleted is gone after reopening", Feature: Reopening, needs: []Feature{Deleting}, check: checkReopenDeleted,
+		Sentence: "After a restart, something that was deleted is there again, or its places are given a second time.",
+	},
+	{
 		Name: "what was acknowledged while the store was closed is there", Feature: Reopening, check: checkReopenRace,
 		Sentence: "An append that was acknowledged while the store was being closed is lost.",
 	},
@@ -168,6 +172,39 @@ func checkReopenImport(s *subject) {
 	}
 }
 
+func checkReopenDeleted(s *subject) {
+	b := s.book()
+	log := b.fillDeletable()
+	again := single("account-2", daybook.ExpectNone(), event("opened", "blue"))
+	made := []daybook.Deletion{deletion("account-1", 4), deletion("bill-1", 0), deletion("nobody-1", 0), deletion("account-2", 0)}
+	made[1].Scrub, made[3].Who, made[3].Why = true, "ann", "request 42"
+	var receipts []daybook.DeletionReceipt
+	for _, d := range made {
+		receipts = append(receipts, b.delete(d))
+	}
+	receipt := b.appendAll(again)
+	log = append(log, want(again, receipt)...)
+	left := without(without(without(log, daybook.Stream("account-1"), 3), daybook.Stream("bill-1"), 1), daybook.Stream("account-2"), 3)
+	recorded := b.deletions(daybook.DeletionRead{})
+	for range 2 {
+		b.turn()
+		b.shows(left, log, "after deletions and reopening")
+		s.sameDeletions(b.deletions(daybook.DeletionRead{}), recorded, "the deletions after reopening")
+		for i, d := range made {
+			b.deletesAgain(d, receipts[i], fmt.Sprintf("deletion %d, after reopening,", i+1))
+		}
+		b.repeat(again, receipt, "an append behind a deletion, after reopening,")
+	}
+	b.delete(deletion("account-2", 0))
+	b.turn()
+	if _, err := b.Append(s.Context(), daybook.Stream("account-2"), daybook.ExpectExists(), events("more")...); !errors.Is(err, daybook.ErrConflict) {
+		s.Errorf("after reopening, an append that expects a deleted stream to exist was answered with %v, want a conflict", err)
+	}
+	if c := b.append("account-2", daybook.ExpectVersion(4), events("opened")...).Changesets[0]; c.First != 5 || c.Number != 4 || c.FirstPosition <= receipt.Position() {
+		s.Errorf("after reopening, an append to a deleted stream of 4 versions went to %+v", c)
+	}
+}
+
 func checkReopenRace(s *subject) {
 	const writers = 4
 	b := s.book()
@@ -209,9 +246,9 @@ func checkReopenRace(s *subject) {
 
 func checkReopenHistories(s *subject) {
 	random := s.random()
-	for range 3 {
+	for i := range 4 {
 		p := newPair(s, rand.New(rand.NewPCG(random.Uint64(), 0)))
-		p.reopens = true
+		p.reopens, p.deletes = true, i > 1 && s.offered(Deleting)
 		p.run(80)
 	}
 }

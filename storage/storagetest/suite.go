@@ -117,7 +117,7 @@ func Promises() []Promise {
 	for _, some := range [][]Promise{
 		appendPromises, expectPromises, repeatPromises, readPromises, borrowPromises, filterPromises, contentPromises,
 		orderPromises, historyPromises, closePromises, severalPromises, conditionPromises, claimPromises,
-		claimLookupPromises, referencePromises, waitPromises, listPromises, statsPromises, importPromises,
+		claimLookupPromises, referencePromises, waitPromises, listPromises, statsPromises, importPromises, deletePromises,
 		reopenPromises,
 	} {
 		all = append(all, some...)
