@@ -28,7 +28,7 @@ func (h *Handler) append(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	replayed(x, receipt)
+	replayed(x, receipt.Repeated)
 	x.out = append(wire.AppendReceipt(x.out, &receipt), '\n')
 	return nil
 }

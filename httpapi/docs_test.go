@@ -77,6 +77,9 @@ func (s *server) curl(c command) string {
 		case "-d":
 			i++
 			method, body = "POST", words[i]
+		case "-X":
+			i++
+			method = words[i]
 		case "-H":
 			i++
 			name, value, _ := strings.Cut(words[i], ": ")
@@ -135,7 +138,7 @@ func TestTheDocumentationListsEveryErrorCode(t *testing.T) {
 			t.Errorf("docs/http.md does not tell of %s", code)
 		}
 	}
-	for _, r := range regexp.MustCompile("`(GET|POST)[^`]* (/[^`]*)`").FindAllStringSubmatch(page, -1) {
+	for _, r := range regexp.MustCompile("`(GET|POST|DELETE)[^`]* (/[^`]*)`").FindAllStringSubmatch(page, -1) {
 		if _, item := find(strings.ReplaceAll(r[2], "{id}", "x")); item == nil {
 			t.Errorf("docs/http.md tells of %s, which openapi.json does not know", r[2])
 		}

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -154,7 +155,7 @@ func (c *checkedTransport) check(r *http.Request, reply *http.Response, path str
 		}
 	case "application/x-ndjson":
 		reply.Body = watch(reply.Body, func(line string) {
-			schema := map[bool]string{true: "Head", false: "Record"}[path == "/heads"]
+			schema := cmp.Or(map[string]string{"/heads": "Head", "/deletions": "Deletion"}[path], "Record")
 			if strings.HasPrefix(line, `{"error"`) {
 				schema = "Error"
 			}

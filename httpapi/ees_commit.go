@@ -51,7 +51,7 @@ func (h *Handler) commit(x *exchange) error {
 	case err != nil:
 		return err
 	}
-	replayed(x, receipt)
+	replayed(x, receipt.Repeated)
 	p := &pretty{x: x}
 	p.open('{')
 	p.stream(stream)
@@ -60,9 +60,9 @@ func (h *Handler) commit(x *exchange) error {
 	return nil
 }
 
-// replayed marks the reply to an append that had been stored before.
-func replayed(x *exchange, receipt daybook.Receipt) {
-	if receipt.Repeated {
+// replayed marks the reply to an append or deletion that had been made before.
+func replayed(x *exchange, repeated bool) {
+	if repeated {
 		x.writer.Header().Set("Idempotency-Replayed", "true")
 	}
 }

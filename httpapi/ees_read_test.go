@@ -127,9 +127,9 @@ func TestAnUnknownPathIsNotFound(t *testing.T) {
 func TestAnotherMethodIsNotAllowed(t *testing.T) {
 	s := serve(t, nil)
 	for path, allow := range map[string]string{
-		"/streams/a": "POST, GET, HEAD", "/streams": "GET", "/streams/a/events": "GET", "/changesets": "GET", "/appends": "POST", "/healthz": "GET, HEAD", "/records": "GET", "/imports": "POST",
+		"/streams/a": "POST, GET, HEAD, DELETE", "/deletions": "GET", "/streams": "GET", "/streams/a/events": "GET", "/changesets": "GET", "/appends": "POST", "/healthz": "GET, HEAD", "/records": "GET", "/imports": "POST",
 	} {
-		r := s.do("DELETE", path, "").fails(405, "METHOD_NOT_ALLOWED", "DELETE")
+		r := s.do("PUT", path, "").fails(405, "METHOD_NOT_ALLOWED", "PUT")
 		if got := r.header.Get("Allow"); got != allow {
 			t.Errorf("%s allows %q, want %q", path, got, allow)
 		}

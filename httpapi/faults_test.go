@@ -45,6 +45,14 @@ func (b brokenQuestions) Stats(context.Context) (daybook.Stats, error) { return 
 
 func (b brokenQuestions) Import(context.Context, []daybook.RecordedChangeset) error { return b.err }
 
+func (b brokenQuestions) DeleteStream(context.Context, daybook.Deletion) (daybook.DeletionReceipt, error) {
+	return daybook.DeletionReceipt{}, b.err
+}
+
+func (b brokenQuestions) ReadDeletions(context.Context, daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
+	return fails[daybook.RecordedDeletion](b.err)
+}
+
 func (b brokenQuestions) ClaimHolder(context.Context, string, daybook.Claim) (daybook.StreamID, bool, error) {
 	return daybook.StreamID{}, false, b.err
 }
@@ -66,6 +74,7 @@ var questions = []struct{ method, path, body string }{
 	{"POST", "/appends", `{"changesets":[{"stream_id":"a","events":[{"type":"x"}]}]}`}, {"GET", "/streams/a", ""}, {"HEAD", "/streams/a", ""},
 	{"GET", "/streams/a/records", ""}, {"GET", "/records", ""},
 	{"GET", "/records?format=ndjson", ""}, {"GET", "/position", ""}, {"GET", "/heads", ""}, {"GET", "/heads?format=ndjson", ""}, {"GET", "/stats", ""}, {"GET", "/claims?kind=k&value=v", ""},
+	{"DELETE", "/streams/a", ""}, {"GET", "/deletions", ""}, {"GET", "/deletions?format=ndjson", ""},
 	{"POST", "/imports", oneRecord},
 }
 
@@ -90,8 +99,8 @@ func TestAStorageThatFailsIsAnsweredByTheTable(t *testing.T) {
 			log := &lockedBuffer{}
 			s := serveStore(t, daybook.New(brokenQuestions{broken{test.err}}, nil), &httpapi.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
 			for _, q := range questions {
-				writes := q.method == "POST"
-				optional := writes || strings.Contains("/streams /stats /heads /claims", strings.SplitN(q.path, "?", 2)[0])
+				writes := q.method == "POST" || q.method == "DELETE"
+				optional := writes || strings.Contains("/streams /stats /heads /claims /deletions", strings.SplitN(q.path, "?", 2)[0])
 				if test.status == 403 && !writes || test.status == 501 && !optional {
 					continue // no storage answers a read so
 				}
@@ -137,9 +146,10 @@ func TestAServerWhoseStorageFailedIsUnwellAndCanBeRead(t *testing.T) {
 func TestAStorageThatOffersLittleIsAnsweredByTheTable(t *testing.T) {
 	s := serveStore(t, daybook.New(plain{newMemory()}, nil), nil)
 	s.twoChangesets()
-	for _, path := range []string{"/streams", "/stats", "/heads", "/claims?kind=k&value=v"} {
+	for _, path := range []string{"/streams", "/stats", "/heads", "/claims?kind=k&value=v", "/deletions"} {
 		s.get(path).fails(501, "NOT_SUPPORTED")
 	}
+	s.do("DELETE", "/streams/abcd", "").fails(501, "NOT_SUPPORTED")
 	s.post("/imports", questions[len(questions)-1].body).fails(501, "NOT_SUPPORTED")
 	s.get("/position").is(200, `{"position":6}`)
 	s.get("/streams/abcd/events?from=6").must(200)

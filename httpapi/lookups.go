@@ -11,11 +11,15 @@ import (
 	"github.com/daybook-go/daybook/internal/wire"
 )
 
-// head tells where a stream ends.
+// head tells where a stream ends. Of one whose records were deleted the error
+// tells where it ended.
 func (h *Handler) head(x *exchange) error {
-	head, err := h.existing(x)
+	head, err := h.store.Head(x.context(), x.streamID())
 	if err != nil {
 		return err
+	}
+	if !head.Exists() {
+		return &wire.StreamNotFoundError{Stream: x.streamID(), Head: head}
 	}
 	x.out = append(wire.AppendHead(x.out, &daybook.StreamHead{Stream: x.streamID(), Head: head}), '\n')
 	return nil

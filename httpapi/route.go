@@ -39,6 +39,8 @@ var routes = []route{
 	{method: "POST", path: "/imports", serve: (*Handler).imports},
 	{method: "GET", path: "/streams/{}", params: []string{"partition"}, serve: (*Handler).head},
 	{method: "HEAD", path: "/streams/{}", params: []string{"partition"}, serve: (*Handler).head},
+	{method: "DELETE", path: "/streams/{}", params: []string{"partition", "expect", "through", "scrub", "deletion_id", "who", "why"}, serve: (*Handler).deleteStream},
+	{method: "GET", path: "/deletions", params: []string{"after", "stream_id", "partition", "limit", "format"}, serve: (*Handler).deletions},
 	{method: "GET", path: "/streams/{}/records", params: []string{"partition", "from", "to", "until", "backwards", "limit", "format"}, serve: (*Handler).streamRecords},
 	{method: "GET", path: "/records", params: append([]string{"after", "to", "until", "backwards", "limit", "format"}, filterParams...), serve: (*Handler).logRecords},
 	{method: "GET", path: "/heads", params: []string{"partition+", "stream_type+", "after", "after_partition", "limit", "format"}, serve: (*Handler).heads},

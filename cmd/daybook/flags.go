@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/wire"
 )
 
 // Values of flags that are more than a number or a text. Each returns an error
@@ -28,21 +29,8 @@ func parseTime(flag, value string) (time.Time, error) {
 
 // parseExpect reads an expectation: none, version:3.
 func parseExpect(value string) (daybook.Expect, error) {
-	switch value {
-	case "any":
-		return daybook.ExpectAny(), nil
-	case "none":
-		return daybook.ExpectNone(), nil
-	case "exists":
-		return daybook.ExpectExists(), nil
-	}
-	kind, digits, _ := strings.Cut(value, ":")
-	n, err := strconv.ParseInt(digits, 10, 64)
-	switch {
-	case err == nil && n >= 0 && kind == "version":
-		return daybook.ExpectVersion(daybook.Version(n)), nil
-	case err == nil && n >= 0 && kind == "changeset":
-		return daybook.ExpectChangeset(daybook.ChangesetNumber(n)), nil
+	if expect, ok := wire.ParseExpect(value); ok {
+		return expect, nil
 	}
 	return daybook.Expect{}, usagef("--expect %q: must be any, none, exists, version:N or changeset:N", value)
 }

@@ -27,6 +27,7 @@ var (
 	codeReference   = code{"REFERENCE_MISSING", http.StatusConflict}
 	codeNotFound    = code{"STREAM_NOT_FOUND", http.StatusNotFound}
 	codeReused      = code{"APPEND_ID_REUSED", http.StatusUnprocessableEntity}
+	codeDeletion    = code{"DELETION_ID_REUSED", http.StatusUnprocessableEntity}
 	codeUnsupported = code{"NOT_SUPPORTED", http.StatusNotImplemented}
 	codeReadOnly    = code{"READ_ONLY", http.StatusForbidden}
 	codeClosed      = code{"CLOSED", http.StatusServiceUnavailable}
@@ -38,7 +39,10 @@ var (
 )
 
 // StreamNotFoundError says that a stream that was to be read has no records.
-type StreamNotFoundError struct{ Stream daybook.StreamID }
+type StreamNotFoundError struct {
+	Stream daybook.StreamID
+	Head   daybook.Head // where it ended, if its records were deleted and this is to be told
+}
 
 func (e *StreamNotFoundError) Error() string {
 	return fmt.Sprintf("stream(%s) was not found", e.Stream)
@@ -47,6 +51,7 @@ func (e *StreamNotFoundError) Error() string {
 // codeOf returns the row of the table that err belongs to.
 func codeOf(err error) code {
 	as := func(target any) bool { return errors.As(err, target) }
+	var reused *daybook.ReusedIDError
 	switch {
 	case as(new(*daybook.InvalidError)):
 		return codeInvalid
@@ -62,7 +67,9 @@ func codeOf(err error) code {
 		return codeReference
 	case as(new(*StreamNotFoundError)):
 		return codeNotFound
-	case as(new(*daybook.ReusedIDError)):
+	case as(&reused) && reused.Deletion:
+		return codeDeletion
+	case reused != nil:
 		return codeReused
 	case as(new(*daybook.UnsupportedError)):
 		return codeUnsupported
@@ -109,9 +116,9 @@ func appendError(out []byte, err error, stream daybook.StreamID) []byte {
 	w.text("error", c.name)
 	switch c {
 	case codeInternal:
-		w.text("message", "the server could not do it, its log says why; the outcome of an append is unknown: send it again with the same append_id")
+		w.text("message", "the server could not do it, its log says why; the outcome of an append or deletion is unknown: send it again with the same id")
 	case codeFailed:
-		w.text("message", "the storage failed, the server's log says why, and takes no more appends until the server is started again; the outcome of an append is unknown: send it again then")
+		w.text("message", "the storage failed, the server's log says why, and takes no more appends until the server is started again; the outcome of an append or deletion is unknown: send it again then")
 	default:
 		w.text("message", valid(err.Error()))
 	}
@@ -171,8 +178,16 @@ func (w *writer) facts(err error) bool {
 		return true
 	case errors.As(err, &unknown):
 		w.stream(unknown.Stream)
+		if unknown.Head.Version > 0 {
+			w.key("head")
+			w.open('{')
+			w.place(unknown.Head)
+			w.close('}')
+		}
 		return true
-	case errors.As(err, &reused):
+	case errors.As(err, &reused) && reused.Deletion:
+		w.text("deletion_id", reused.ID.String())
+	case reused != nil:
 		w.text("append_id", reused.ID.String())
 	case errors.As(err, &missing):
 		w.text("driver", missing.Driver)
@@ -231,7 +246,9 @@ type wrong struct {
 	Claim      Claim            `json:"claim"`
 	Holder     StreamID         `json:"holder"`
 	Reference  StreamID         `json:"reference"`
+	Head       head             `json:"head"`
 	AppendID   daybook.ID       `json:"append_id"`
+	DeletionID daybook.ID       `json:"deletion_id"`
 	Driver     string           `json:"driver"`
 	Feature    string           `json:"feature"`
 	File       string           `json:"file"`
@@ -263,9 +280,11 @@ func DecodeError(status int, body []byte) error {
 	case codeReference.name:
 		return &daybook.ReferenceError{Stream: e.StreamID.ID(), Reference: e.Reference.ID()}
 	case codeNotFound.name:
-		return &StreamNotFoundError{Stream: e.StreamID.ID()}
+		return &StreamNotFoundError{Stream: e.StreamID.ID(), Head: e.Head.head()}
 	case codeReused.name:
 		return &daybook.ReusedIDError{ID: e.AppendID}
+	case codeDeletion.name:
+		return &daybook.ReusedIDError{ID: e.DeletionID, Deletion: true}
 	case codeUnsupported.name:
 		return &daybook.UnsupportedError{Driver: e.Driver, Feature: e.Feature}
 	case codeReadOnly.name:

@@ -211,9 +211,11 @@ func TestErrorsComeBackFromTheirBodies(t *testing.T) {
 			{&daybook.ClaimError{Stream: r.stream(), Claim: daybook.Claim{Kind: r.text(), Value: r.text()}, Holder: r.stream()}, 409},
 			{&daybook.ReferenceError{Stream: r.stream(), Reference: r.stream()}, 409},
 			{&daybook.ReusedIDError{ID: r.id()}, 422},
+			{&daybook.ReusedIDError{ID: r.id(), Deletion: true}, 422},
 			{&daybook.UnsupportedError{Driver: "d", Feature: r.text()}, 501},
 			{&daybook.CorruptError{File: r.text(), Offset: 3, Position: 4, Reason: r.text()}, 500},
 			{&wire.StreamNotFoundError{Stream: r.stream()}, 404},
+			{&wire.StreamNotFoundError{Stream: r.stream(), Head: daybook.Head{Version: 3, Changeset: 2, First: 4, Position: 9, RecordedAt: one.RecordedAt}}, 404},
 		} {
 			status, name := wire.Status(fmt.Errorf("wrapped: %w", test.err))
 			body := wire.AppendError(nil, test.err)

@@ -12,21 +12,32 @@ import (
 // Append implements daybook.Driver. It sends the append until it is answered:
 // the server tells a repeat by its id.
 func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
-	r := request{method: http.MethodPost, path: "/appends", contentType: typeJSON, accept: typeJSON, body: wire.AppendAppend(nil, &a)}
+	body, err := d.insist(ctx, request{
+		method: http.MethodPost, path: "/appends", contentType: typeJSON, accept: typeJSON, body: wire.AppendAppend(nil, &a),
+	})
+	if err != nil {
+		return daybook.Receipt{}, err
+	}
+	return d.receipt(body)
+}
+
+// insist sends a request that the server knows again by an id until it is
+// answered, and hands on the body of the reply.
+func (d *Driver) insist(ctx context.Context, r request) ([]byte, error) {
 	sent := false // one of the tries may have reached the server
 	for try := 0; ; try++ {
 		body, err := d.askOnce(ctx, r)
 		if err == nil {
-			return d.receipt(body)
+			return body, nil
 		}
 		var lost *UnreachableError
 		if !errors.As(err, &lost) {
-			return daybook.Receipt{}, answered(err, sent)
+			return nil, answered(err, sent)
 		}
 		// What the server itself refused left no trace, whatever the status.
 		sent = sent || lost.Sent && !errors.Is(err, daybook.ErrRefused)
 		if ctx.Err() != nil || try >= d.options.Retries || d.pause(ctx, try) != nil {
-			return daybook.Receipt{}, unanswered(err, sent)
+			return nil, unanswered(err, sent)
 		}
 	}
 }

@@ -31,20 +31,18 @@ func (d *Driver) stranger(err error) error {
 	return fmt.Errorf("%s does not answer like a Daybook server: %v", d.base.Redacted(), err)
 }
 
-// errNoStream is the answer for a stream without records.
-var errNoStream = errors.New("the server: there is no such stream")
-
-// answered is the error of an append that the server refused. If an earlier
-// try was lost, it may still be on its way, and be stored where the refusal is
-// one that passes: only what can never hold again is a proof.
+// answered is the error of an append or deletion that the server refused. If an
+// earlier try was lost, it may still be on its way, and be made where the
+// refusal is one that passes: only what can never hold again is a proof. That a
+// stream has records, or that some match a condition, passes when they are
+// deleted; that a stream is beyond a version or changeset does not.
 func answered(err error, sent bool) error {
 	if !sent || !errors.Is(err, daybook.ErrRefused) {
 		return err
 	}
 	var conflict *daybook.ConflictError
-	var condition *daybook.ConditionError
-	switch {
-	case errors.As(err, &conflict) && !conflict.Ahead(), errors.As(err, &condition), errors.Is(err, daybook.ErrInvalid):
+	beyond := errors.As(err, &conflict) && !conflict.Ahead() && !conflict.Expect.None()
+	if beyond || errors.Is(err, daybook.ErrInvalid) {
 		return err
 	}
 	return fmt.Errorf("an earlier try was not answered, and then: %v", err)

@@ -44,7 +44,7 @@ func (l *lines[T]) values(ctx context.Context) iter.Seq2[T, error] {
 				return
 			}
 			stopped, progress, err := l.once(ctx, params, yield)
-			if stopped || err == nil || errors.Is(err, errNoStream) {
+			if noStream := new(*wire.StreamNotFoundError); stopped || err == nil || errors.As(err, noStream) {
 				return
 			}
 			if progress {

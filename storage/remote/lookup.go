@@ -15,8 +15,8 @@ import (
 func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
 	r := request{method: http.MethodGet, path: streamPath(id, ""), params: wire.StreamParams(id, daybook.StreamRead{}), accept: typeJSON}
 	body, err := d.ask(ctx, r)
-	if errors.Is(err, errNoStream) {
-		return daybook.Head{}, nil
+	if noStream := (*wire.StreamNotFoundError)(nil); errors.As(err, &noStream) {
+		return noStream.Head, nil // zero unless it was deleted
 	}
 	if err != nil {
 		return daybook.Head{}, err

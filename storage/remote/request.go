@@ -86,12 +86,6 @@ func joined(base, path string) string {
 func (d *Driver) failure(reply *http.Response) error {
 	// Half a body gives an error that names the status only, which is true.
 	body, _ := io.ReadAll(io.LimitReader(reply.Body, maxLine))
-	var code struct {
-		Error string `json:"error"`
-	}
-	if json.Unmarshal(body, &code) == nil && code.Error == "STREAM_NOT_FOUND" {
-		return errNoStream
-	}
 	err := wire.DecodeError(reply.StatusCode, body)
 	switch reply.StatusCode {
 	case http.StatusInternalServerError:
