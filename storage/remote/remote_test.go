@@ -200,6 +200,8 @@ func TestRefusalThatMayPassIsNoProofAfterALostReply(t *testing.T) {
 	}{
 		"a conflict":             {409, `{"error":"OPTIMISTIC_CONCURRENCY_EXCEPTION","message":"m","stream_id":"a","expect":{"version":1},"found":{"version":2}}`, true},
 		"a conflict ahead":       {409, `{"error":"OPTIMISTIC_CONCURRENCY_EXCEPTION","message":"m","stream_id":"a","expect":{"version":3},"found":{"version":2}}`, false},
+		"a stream that exists":   {409, `{"error":"OPTIMISTIC_CONCURRENCY_EXCEPTION","message":"m","stream_id":"a","expect":"none","found":{"version":2,"first_version":1}}`, false},
+		"a condition":            {409, `{"error":"CONDITION_FAILED","message":"m","condition":{"query":{},"after":0},"found":2,"records":[]}`, false},
 		"a claim":                {409, `{"error":"CLAIM_HELD","message":"m","stream_id":"a","claim":{"kind":"k","value":"v"},"holder":{"stream_id":"b"}}`, false},
 		"invalid input":          {400, `{"error":"INVALID_INPUT","message":"m","field":"f","value":"v","reason":"r"}`, true},
 		"a store that is closed": {503, `{"error":"CLOSED","message":"m"}`, false},
