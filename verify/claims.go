@@ -76,7 +76,7 @@ func (w *walk) claimHolders(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if holder == w.claims.holders[key] {
+			if holder == w.claims.holders[key] || w.tookDeleted(key, holder) {
 				break
 			}
 			walked := w.last
@@ -93,6 +93,12 @@ func (w *walk) claimHolders(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// tookDeleted reports whether a stream that has records may hold a claim that
+// nobody holds in the log: it took it in a changeset that was deleted.
+func (w *walk) tookDeleted(key claimKey, holder daybook.StreamID) bool {
+	return w.claims.holders[key] == daybook.StreamID{} && w.streams[holder] != nil && w.deletions.gone[holder] > 0
 }
 
 func (c *claims) sorted() []claimKey {

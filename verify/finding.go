@@ -45,6 +45,7 @@ const (
 	AppendIDReused  Kind = "append-id-reused" // an append id on two appends
 	ReferenceGone   Kind = "reference"        // a reference to what did not exist
 	ClaimTwice      Kind = "claim"            // a claim with two holders, or the wrong one
+	Deletions       Kind = "deletion"         // a deleted record that can be read, or deletions that do not agree with the log
 	Backwards       Kind = "backwards"        // a log that reads differently backwards
 	StreamDiffers   Kind = "stream"           // a stream that reads differently alone
 	HeadDiffers     Kind = "head"             // a head that is not that of the stream

@@ -35,6 +35,9 @@ func (w *walk) stats(ctx context.Context) error {
 }
 
 func (w *walk) compareStats(stats daybook.Stats) {
+	if stats.LastOrdinal > w.ordinal && w.explains(stats.LastOrdinal-w.ordinal) { // the last ones were deleted
+		w.ordinal = stats.LastOrdinal
+	}
 	for _, count := range []struct {
 		name       string
 		said, read int64

@@ -23,6 +23,7 @@ type tampered struct {
 	stats     func(*daybook.Stats)
 	holder    func(daybook.Claim, daybook.StreamID) daybook.StreamID
 	fails     error // of every read of the log, behind three records
+	deletions func([]daybook.RecordedDeletion)
 }
 
 // told returns the log as it is told, in memory of its own.
@@ -122,6 +123,23 @@ func (d *tampered) Stats(ctx context.Context) (daybook.Stats, error) {
 		d.stats(&stats)
 	}
 	return stats, err
+}
+
+func (d *tampered) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
+	return func(yield func(daybook.RecordedDeletion, error) bool) {
+		var all []daybook.RecordedDeletion
+		for deletion := range d.Driver.ReadDeletions(ctx, read) {
+			all = append(all, deletion)
+		}
+		if d.deletions != nil && len(all) > 0 {
+			d.deletions(all)
+		}
+		for _, deletion := range all {
+			if !yield(deletion, nil) {
+				return
+			}
+		}
+	}
 }
 
 func (d *tampered) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {

@@ -16,9 +16,14 @@
 //     event id stands twice in a changeset.
 //  4. The list of streams, the holders of the claims, the statistics and the
 //     end of the log agree with what was read.
+//  5. What recorded deletions took cannot be read, they explain the gaps in the
+//     ordinals, and a stream begins where they end.
 //
-// Memory grows with the number of streams and of claims, not of records: about
-// 200 bytes a stream and its name. Ids are compared in sets of bounded size,
+// Deletions that are made meanwhile can make a walk disagree with itself; then
+// it is begun again.
+//
+// Memory grows with the number of streams, deleted ones too, and of claims, not
+// of records: about 200 bytes a stream and its name. Ids are compared in sets of bounded size,
 // by reading again where they do not fit one.
 package verify
 
@@ -61,6 +66,7 @@ type Report struct {
 	Changesets int64
 	Records    int64
 	Claims     int64            // held now
+	Deletions  int64            // recorded
 	End        daybook.Position // the last position that was checked
 }
 
@@ -73,9 +79,30 @@ func (r Report) OK() bool { return r.Found == 0 }
 // cannot be reached. Damage is no error but a finding; where damage keeps the
 // rest from being read, Report.Skipped says so.
 func Store(ctx context.Context, store *daybook.Store, options *Options) (Report, error) {
-	w := newWalk(store, options)
+	for attempt := 1; ; attempt++ {
+		w := newWalk(store, options)
+		if err := w.all(ctx); err != nil || w.report.Found == w.lasting {
+			return w.result(), err
+		}
+		disturbed, err := w.deletedMeanwhile(ctx)
+		if err != nil || !disturbed {
+			return w.result(), err
+		}
+		if attempt == attempts {
+			w.pardon()
+			return w.result(), nil
+		}
+	}
+}
+
+// attempts is how often a store is walked in which records are deleted at the
+// same time.
+const attempts = 3
+
+// all takes all steps.
+func (w *walk) all(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		w.forwards, w.otherAppendIDs, w.backwards, w.eachStream, w.listStreams, w.claimHolders, w.stats,
+		w.readDeletions, w.forwards, w.otherAppendIDs, w.backwards, w.eachStream, w.deletedStreams, w.listStreams, w.claimHolders, w.stats,
 	}
 	for _, step := range steps {
 		err := step(ctx)
@@ -86,10 +113,10 @@ func Store(ctx context.Context, store *daybook.Store, options *Options) (Report,
 			break
 		}
 		if err != nil {
-			return w.result(), err
+			return err
 		}
 	}
-	return w.result(), nil
+	return nil
 }
 
 func (w *walk) result() Report {
@@ -109,6 +136,9 @@ func (w *walk) result() Report {
 // found adds a finding to the report.
 func (w *walk) found(kind Kind, stream daybook.StreamID, position daybook.Position, format string, args ...any) {
 	w.report.Found++
+	if lasting[kind] {
+		w.lasting++
+	}
 	if len(w.report.Findings) < w.options.MaxFindings {
 		w.report.Findings = append(w.report.Findings, Finding{
 			Kind: kind, Stream: stream, Position: position, Message: fmt.Sprintf(format, args...),

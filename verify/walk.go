@@ -12,6 +12,7 @@ type walk struct {
 	store   *daybook.Store
 	options Options
 	report  Report
+	lasting int64 // findings of lasting kinds
 	hasher  hasher
 
 	last    daybook.Position // of the last record walked
@@ -31,6 +32,9 @@ type walk struct {
 	refers    []reference // of that append
 	appendIDs *idSet
 	claims    claims
+
+	deletions deletions
+	missing   int64 // changesets that the ordinals say were there
 }
 
 // stream is what the walk keeps of a stream.
@@ -97,6 +101,15 @@ func (w *walk) forwards(ctx context.Context) error {
 	}
 	w.closeChangeset()
 	w.closeAppend()
+	if w.last < end {
+		deleted, err := w.endIsDeleted(ctx, end)
+		if err != nil {
+			return err
+		}
+		if deleted {
+			w.last = end
+		}
+	}
 	if w.last != end {
 		w.found(EndDiffers, daybook.StreamID{}, end, "the log is said to end here, but reading it ended at position %d", w.last)
 	}
@@ -141,6 +154,9 @@ func (w *walk) record(r *daybook.Record) {
 		w.openChangeset(r)
 	}
 	w.inChangeset(r)
+	if r.Version <= w.deletions.gone[r.Stream] {
+		w.hidden(r)
+	}
 
 	s := w.streams[r.Stream]
 	if s == nil {
@@ -221,12 +237,13 @@ func (w *walk) checkOrdinal(r *daybook.Record) {
 	ordinal := r.Changeset.Ordinal
 	switch {
 	case w.report.Changesets == 1:
-		w.beginning = ordinal == 1 || ordinal == 0 && r.Version == 1
+		began := r.Version == 1 || w.deletions.gone[r.Stream] > 0
+		w.beginning = ordinal == 0 && began || ordinal > 0 && w.explains(ordinal-1)
 	case ordinal == 0 && w.ordinal == 0: // this storage does not count them
 	case ordinal <= w.ordinal:
 		w.found(OrdinalGap, r.Stream, r.Position, "ordinal %d follows ordinal %d, they must rise", ordinal, w.ordinal)
-	case ordinal != w.ordinal+1:
-		w.found(OrdinalGap, r.Stream, r.Position, "ordinal %d follows ordinal %d: a changeset is missing here, or was deleted", ordinal, w.ordinal)
+	case ordinal != w.ordinal+1 && !w.explains(ordinal-w.ordinal-1):
+		w.found(OrdinalGap, r.Stream, r.Position, "ordinal %d follows ordinal %d: a changeset is missing here, and no deletion explains it", ordinal, w.ordinal)
 	}
 	w.ordinal = ordinal
 }
@@ -266,7 +283,7 @@ func (w *walk) closeChangeset() {
 // all of its streams and claims known.
 func (w *walk) closeAppend() {
 	for _, r := range w.refers {
-		if w.streams[r.to] == nil && w.beginning {
+		if w.streams[r.to] == nil && w.beginning && w.deletions.gone[r.to] == 0 {
 			w.found(ReferenceGone, r.from, r.position, "refers to stream %q, which did not exist", r.to)
 		}
 	}
