@@ -20,7 +20,7 @@ func (p *program) verifyCommand() *cobra.Command {
 		Short:   "Check every promise of the store",
 		Long: `Reads the whole store several times, the log forwards and backwards and every
 stream alone, and checks that it all agrees: positions, times, versions,
-changesets, ids, claims, references, heads and counts. It works on every store,
+changesets, ids, claims, references, heads, counts and deletions. It works on every store,
 also through a server and while others append.
 
 Findings are written to standard output, one a line, and make exit code 1.`,
@@ -69,15 +69,19 @@ func (p *program) printReport(r *verify.Report) error {
 	if !r.OK() {
 		verdict = counted(r.Found, "finding")
 	}
-	_, err := fmt.Fprintf(p.stdout, "%s: %s in %s of %s, up to position %s; %s held\n", verdict, counted(r.Records, "record"),
-		counted(r.Changesets, "changeset"), counted(r.Streams, "stream"), grouped(int64(r.End)), counted(r.Claims, "claim"))
+	deletions := ""
+	if r.Deletions > 0 {
+		deletions = ", " + counted(r.Deletions, "deletion") + " made"
+	}
+	_, err := fmt.Fprintf(p.stdout, "%s: %s in %s of %s, up to position %s; %s held%s\n", verdict, counted(r.Records, "record"),
+		counted(r.Changesets, "changeset"), counted(r.Streams, "stream"), grouped(int64(r.End)), counted(r.Claims, "claim"), deletions)
 	return err
 }
 
 // jsonReport is the report as one JSON object.
 func jsonReport(r *verify.Report) []byte {
-	out := fmt.Appendf(nil, `{"ok":%t,"found":%d,"streams":%d,"changesets":%d,"records":%d,"claims":%d,"position":%d,"findings":[`,
-		r.OK(), r.Found, r.Streams, r.Changesets, r.Records, r.Claims, r.End)
+	out := fmt.Appendf(nil, `{"ok":%t,"found":%d,"streams":%d,"changesets":%d,"records":%d,"claims":%d,"deletions":%d,"position":%d,"findings":[`,
+		r.OK(), r.Found, r.Streams, r.Changesets, r.Records, r.Claims, r.Deletions, r.End)
 	for i, f := range r.Findings {
 		if i > 0 {
 			out = append(out, ',')
