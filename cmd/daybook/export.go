@@ -154,7 +154,7 @@ func resumeExport(ctx context.Context, store *daybook.Store, file *os.File) (day
 	if !same {
 		return 0, &failure{
 			exit: exitConflict, err: fmt.Errorf("%s: its last record, at position %d, is not in the store", file.Name(), record.Position),
-			hint: "the file is the export of another store",
+			hint: "the file is the export of another store, or the record was deleted since",
 		}
 	}
 	if err := file.Truncate(end); err != nil {
