@@ -127,7 +127,8 @@ func TestAnUnknownPathIsNotFound(t *testing.T) {
 func TestAnotherMethodIsNotAllowed(t *testing.T) {
 	s := serve(t, nil)
 	for path, allow := range map[string]string{
-		"/streams/a": "POST, GET, HEAD, DELETE", "/deletions": "GET", "/streams": "GET", "/streams/a/events": "GET", "/changesets": "GET", "/appends": "POST", "/healthz": "GET, HEAD", "/records": "GET", "/imports": "POST",
+		"/streams/a": "POST, GET, HEAD, DELETE", "/deletions": "GET",
+		"/streams": "GET", "/streams/a/events": "GET", "/changesets": "GET", "/appends": "POST", "/healthz": "GET, HEAD", "/records": "GET", "/imports": "POST",
 	} {
 		r := s.do("PUT", path, "").fails(405, "METHOD_NOT_ALLOWED", "PUT")
 		if got := r.header.Get("Allow"); got != allow {
