@@ -126,6 +126,9 @@ func (l *live) follow() error {
 	h := l.handler
 	l.beat = time.NewTimer(h.options.Heartbeat)
 	defer l.beat.Stop()
+	if err := h.shelf.renew(l.ctx, h.store); err != nil {
+		return err
+	}
 	h.shelf.join(l.source)
 	defer func() { h.shelf.leave(l.source, l.window) }()
 	end, err := h.store.End(l.ctx)

@@ -172,3 +172,36 @@ func TestAllReadersAreToldThatTheStorageFailed(t *testing.T) {
 		}
 	}
 }
+
+// What readers share was read before a deletion: who begins after it must not
+// find there what was deleted.
+func TestAReaderWhoBeginsAfterADeletionDoesNotSeeWhatWent(t *testing.T) {
+	for _, path := range []string{"/records", "/records?type=filled&type=kept"} {
+		s := serve(t, nil)
+		one, two := s.listen(path), s.listen(path)
+		fill(t, s.store, 1)
+		one.follow(1, 1)
+		two.follow(1, 1)
+		for range 5 {
+			fill(t, s.store, 1)
+		}
+		one.follow(2, 6)
+		two.follow(2, 6)
+		for n := range 3 {
+			through := daybook.Version(3 + n)
+			if _, err := s.store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("filled"), Through: through}); err != nil {
+				t.Fatal(err)
+			}
+			last := 7 + n
+			if _, err := s.store.Append(t.Context(), daybook.Stream("kept"), daybook.ExpectAny(), daybook.Event{Type: "kept"}); err != nil {
+				t.Fatal(err)
+			}
+			late := s.listen(path)
+			if first, _ := late.record(); first != fmt.Sprint(through+1) {
+				t.Errorf("after a deletion through %d, a reader of %s begins with event %s", through, path, first)
+			}
+			one.follow(last, last) // who was there goes on
+			two.follow(last, last)
+		}
+	}
+}

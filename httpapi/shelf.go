@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -14,6 +16,7 @@ type shelf struct {
 
 	mu      sync.Mutex // guards all below, and window.readers
 	sources map[daybook.StreamID]*sourceReaders
+	deleted daybook.DeletionNumber // the last deletion that no window is older than
 }
 
 // sourceReaders are the readers of one source.
@@ -27,6 +30,64 @@ type sourceReaders struct {
 const windowsPerSource = 4
 
 func newShelf() *shelf { return &shelf{sources: map[daybook.StreamID]*sourceReaders{}} }
+
+// renew puts away the windows that were filled before a deletion, so that a
+// reader who begins now does not see in them what is not there any more. Those
+// who are at them go on there: they began before.
+func (s *shelf) renew(ctx context.Context, store *daybook.Store) error {
+	s.mu.Lock()
+	known := s.deleted
+	s.mu.Unlock()
+	last, err := lastDeletion(ctx, store, known)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last > s.deleted {
+		s.deleted = last
+		for _, of := range s.sources {
+			of.windows = nil
+		}
+	}
+	return nil
+}
+
+// lastDeletion returns the number of the last deletion, or a later one's, of a
+// store that has made so many at least. Numbers have no gaps, so it doubles the
+// distance, and then halves it.
+func lastDeletion(ctx context.Context, store *daybook.Store, least daybook.DeletionNumber) (daybook.DeletionNumber, error) {
+	made := func(number daybook.DeletionNumber) (bool, error) {
+		one, err := first(store.ReadDeletions(ctx, daybook.DeletionRead{After: number - 1, Limit: 1}))
+		if errors.Is(err, daybook.ErrUnsupported) {
+			return false, nil
+		}
+		return err == nil && one != nil, err
+	}
+	low, high, step := least, least, daybook.DeletionNumber(1)
+	for {
+		high += step
+		if is, err := made(high); err != nil {
+			return 0, err
+		} else if !is {
+			break
+		}
+		low, step = high, step*2
+	}
+	for low+1 < high { // low was made, high was not
+		middle := low + (high-low)/2
+		is, err := made(middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case is:
+			low = middle
+		default:
+			high = middle
+		}
+	}
+	return low, nil
+}
 
 // join adds a reader of a source.
 func (s *shelf) join(from source) {

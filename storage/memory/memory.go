@@ -213,20 +213,20 @@ func (d *Driver) tick() {
 	}
 }
 
-// add puts a changeset at the end of the log.
+// add puts a changeset at the end of the log. It keeps the records.
 func (d *Driver) add(id daybook.StreamID, header *daybook.ChangesetHeader, at time.Time, records []daybook.Record) daybook.ChangesetReceipt {
 	s := d.streams[id]
 	if s == nil {
 		s = &stream{head: daybook.Head{First: header.First}}
 		d.streams[id] = s
 	}
-	for _, record := range records {
+	for i := range records {
+		record := &records[i]
 		record.Stream, record.RecordedAt, record.Changeset = id, at, header
 		if record.OccurredAt.IsZero() {
 			record.OccurredAt = at
 		}
-		stored := &record
-		s.records, d.records = append(s.records, stored), append(d.records, stored)
+		s.records, d.records = append(s.records, record), append(d.records, record)
 	}
 	last := records[len(records)-1]
 	s.head.Version, s.head.Changeset, s.head.Position, s.head.RecordedAt = last.Version, header.Number, last.Position, at
