@@ -28,6 +28,8 @@
 //     stream and of their positions within the log.
 //  4. Once a reader has seen a position, nothing ever appears at or below it.
 //  5. Recorded times never fall along the log.
+//  6. What [Store.DeleteStream] has deleted is gone from every read and
+//     condition that begins afterwards, and its places are never given again.
 //
 // The package storage/storagetest proves these for each driver. A program that
 // folds streams into decisions should look at the packages above this one

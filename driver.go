@@ -126,8 +126,9 @@ type ClaimReader interface {
 // at or below d.Through, whichever deletion has hidden it: event id, type, data,
 // tags, occurred time, context, and the changeset's metadata, claims, releases
 // and references. It keeps what the points above need: stream, numbers,
-// positions, recorded time and append id. Copies and backups are not its
-// business. Where content is only hidden it may be kept for ever.
+// positions, recorded time, append id, and claims that the stream still holds.
+// Copies and backups are not its business. Where content is only hidden it may
+// be kept for ever.
 //
 // After an error that matches ErrRefused everything is as it was; after any
 // other the deletion was made, whole, or not.

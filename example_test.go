@@ -117,3 +117,37 @@ func ExampleCondition() {
 	// bob <nil>
 	// cid the course is full
 }
+
+// What must go is deleted for every reader at once. The stream is remembered:
+// it goes on above what was deleted.
+func ExampleStore_DeleteStream() {
+	ctx := context.Background()
+	store := daybook.New(memory.New(nil), nil)
+	defer store.Close()
+
+	user := daybook.Stream("user-17")
+	for _, kind := range []string{"registered", "moved", "left"} {
+		if _, err := store.Append(ctx, user, daybook.ExpectAny(), daybook.Event{Type: kind}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	gone, err := store.DeleteStream(ctx, daybook.Deletion{
+		Stream: user, Expect: daybook.ExpectVersion(3), Scrub: true, Who: "support", Why: "request 42",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(gone.Records, "records are gone, up to version", gone.Through)
+
+	again, err := store.Append(ctx, user, daybook.ExpectNone(), daybook.Event{Type: "registered"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("the stream goes on at version", again.Changesets[0].First)
+	// Output:
+	// 3 records are gone, up to version 3
+	// the stream goes on at version 4
+}

@@ -11,13 +11,9 @@ import (
 	"golang.org/x/term"
 )
 
-// confirm asks whether something shall be done that cannot be undone, and
-// returns an error unless the answer is yes. Where nobody can be asked, yes must
-// have been said by a flag.
-func (p *program) confirm(yes bool, format string, args ...any) error {
-	if yes {
-		return nil
-	}
+// confirm asks whether something shall be deleted, and returns an error unless
+// the answer is yes, or where nobody can be asked.
+func (p *program) confirm(format string, args ...any) error {
 	if !p.somebodyAnswers() {
 		return hinted(usagef("this cannot be undone, and there is no terminal to ask"), "--yes says that it is meant")
 	}

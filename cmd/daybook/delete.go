@@ -64,12 +64,14 @@ and answers with the receipt of the first.`,
 
 func (p *program) delete(ctx context.Context, d daybook.Deletion, yes bool) error {
 	return p.with(writing, func(store *daybook.Store) error {
-		head, err := store.Head(ctx, d.Stream)
-		if err != nil {
-			return err
-		}
-		if err := p.confirm(yes, "delete %s", describeDeletion(d, head)); err != nil {
-			return err
+		if !yes {
+			head, err := store.Head(ctx, d.Stream)
+			if err != nil {
+				return err
+			}
+			if err := p.confirm("delete %s", describeDeletion(d, head)); err != nil {
+				return err
+			}
 		}
 		receipt, err := store.DeleteStream(ctx, d)
 		var conflict *daybook.ConflictError

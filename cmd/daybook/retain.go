@@ -69,8 +69,8 @@ func (p *program) retain(ctx context.Context, f retainFlags) error {
 		access = reading
 	}
 	return p.with(access, func(store *daybook.Store) error {
-		if !f.options.DryRun {
-			if err := p.confirm(f.yes, "delete what is not kept of %s", describeStreams(f.rule.Filter)); err != nil {
+		if !f.options.DryRun && !f.yes {
+			if err := p.confirm("delete what is not kept of %s", describeStreams(f.rule.Filter)); err != nil {
 				return err
 			}
 		}
