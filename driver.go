@@ -123,9 +123,9 @@ type ClaimReader interface {
 //
 // With d.Scrub the driver besides removes from its storage, at the latest when
 // its own compaction has run, the content of every hidden record of the stream
-// at or below d.Through, whichever deletion has hidden it: event id, type, data,
-// tags, occurred time, context, and the changeset's metadata, claims, releases
-// and references. It keeps what the points above need: stream, numbers,
+// at or below d.Through (0: of all), whichever deletion has hidden it: event id,
+// type, data, tags, occurred time, context, and the changeset's metadata, claims,
+// releases and references. It keeps what the points above need: stream, numbers,
 // positions, recorded time, append id, and claims that the stream still holds.
 // Copies and backups are not its business. Where content is only hidden it may
 // be kept for ever.
