@@ -112,7 +112,7 @@ func (w *walk) deletedStreams(ctx context.Context) error {
 		known := w.streams[id]
 		if known != nil {
 			if first := known.head.First; first != gone+1 {
-				w.found(Deletions, id, 0, "begins at version %d, but what was deleted ends at version %d", first, gone)
+				w.found(VersionGap, id, 0, "begins at version %d, but what was deleted ends at version %d", first, gone)
 			}
 			continue
 		}
@@ -122,7 +122,7 @@ func (w *walk) deletedStreams(ctx context.Context) error {
 		}
 		begun := head.Exists() && head.Position > w.last // again, behind the walk
 		if !begun && (head.Exists() || head.Version != gone || head.First != gone+1) {
-			w.found(Deletions, id, head.Position, "was deleted up to version %d, but its head is said to be %s", gone, describe(head))
+			w.found(HeadDiffers, id, head.Position, "was deleted up to version %d, but its head is said to be %s", gone, describe(head))
 		}
 		for record, err := range w.store.ReadStream(ctx, id, daybook.StreamRead{To: gone, Limit: 1}) {
 			if err != nil {

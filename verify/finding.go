@@ -36,7 +36,7 @@ const (
 	PositionOrder   Kind = "position-order"   // a position that does not rise
 	TimeOrder       Kind = "time-order"       // a recorded time that falls
 	OutOfRange      Kind = "out-of-range"     // a read that gives what was not asked for
-	VersionGap      Kind = "version-gap"      // a version that does not follow the one before
+	VersionGap      Kind = "version-gap"      // a version that does not follow the one before, or what was deleted
 	ChangesetGap    Kind = "changeset-gap"    // a changeset number that does not follow the one before
 	OrdinalGap      Kind = "ordinal-gap"      // an ordinal that does not follow the one before
 	ChangesetCut    Kind = "changeset-cut"    // records of a changeset that are missing or apart
@@ -45,7 +45,7 @@ const (
 	AppendIDReused  Kind = "append-id-reused" // an append id on two appends
 	ReferenceGone   Kind = "reference"        // a reference to what did not exist
 	ClaimTwice      Kind = "claim"            // a claim with two holders, or the wrong one
-	Deletions       Kind = "deletion"         // a deleted record that can be read, or deletions that do not agree with the log
+	Deletions       Kind = "deletion"         // a deleted record that can be read, or deletions that do not follow each other
 	Backwards       Kind = "backwards"        // a log that reads differently backwards
 	StreamDiffers   Kind = "stream"           // a stream that reads differently alone
 	HeadDiffers     Kind = "head"             // a head that is not that of the stream
