@@ -111,28 +111,28 @@ func TestLyingDisksAreCaught(t *testing.T) {
 	}
 }
 
-// mutant is a bug: a piece of a file, and what stands in its place.
-type mutant struct{ file, old, new string }
+// mutant is a bug: a piece of a source file, and what stands in its place.
+type mutant struct{ old, new string }
 
 // mutants are bugs that are put into the sources of the package. What is
 // replaced stands there once.
 var mutants = map[string]mutant{
-	"acknowledge before the sync": {"lead.go", "	if r.level == daybook.DurabilityDisk {\n		if err := w.file.Sync()", "	if false {\n		if err := w.file.Sync()"},
+	"acknowledge before the sync": {"	if r.level == daybook.DurabilityDisk {\n		if err := w.file.Sync()", "	if false {\n		if err := w.file.Sync()"},
 	"say that it is synced before it is": {
-		"lead.go", "visible: r.end(), synced: r.durable}\n	if", "visible: r.end(), synced: r.end()}\n	if",
+		"visible: r.end(), synced: r.durable}\n	if", "visible: r.end(), synced: r.end()}\n	if",
 	},
-	"do not seal a segment before the next":   {"lead.go", "	if err := w.cutTo(s.header.previousBytes); err != nil {\n		return err\n	}\n", ""},
-	"do not cut the tail":                     {"disk.go", "	if err := w.cutTo(w.next); err != nil {\n		return err\n	}\n", ""},
-	"do not write again what a sync may lack": {"disk.go", "	if err := w.rewrite(synced); err != nil {\n		return err\n	}\n", ""},
-	"give a position twice after a crash":     {"disk.go", "w.next, w.last = w.segment.end, l.index.last", "w.next, w.last = w.segment.end, max(1, l.index.last)-1"},
-	"give an ordinal twice after a crash":     {"disk.go", "w.ordinal, w.latest = l.index.ordinal,", "w.ordinal, w.latest = max(1, l.index.ordinal)-1,"},
-	"ignore the checksum of a body":           {"frame.go", "crc32.Checksum(body, castagnoli) != h.bodySum", "false"},
-	"ignore the checksum of a frame's header": {"frame.go", "le.Uint32(b[4:]) != frameChecksum(b, seed, offset)", "false"},
-	"ignore the checksums of index files":     {"../../internal/logindex/table.go", "binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece)", "false"},
-	"ignore the checksum of a segment":        {"segment_header.go", "seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
-	"take an append that is not whole":        {"scan.go", "	if f.more() {\n		return nil\n	}\n", ""},
+	"do not seal a segment before the next":   {"	if err := w.cutTo(s.header.previousBytes); err != nil {\n		return err\n	}\n", ""},
+	"do not cut the tail":                     {"	if err := w.cutTo(w.next); err != nil {\n		return err\n	}\n", ""},
+	"do not write again what a sync may lack": {"	if err := w.rewrite(synced); err != nil {\n		return err\n	}\n", ""},
+	"give a position twice after a crash":     {"w.next, w.last = w.segment.end, l.index.last", "w.next, w.last = w.segment.end, max(1, l.index.last)-1"},
+	"give an ordinal twice after a crash":     {"w.ordinal, w.latest = l.index.ordinal,", "w.ordinal, w.latest = max(1, l.index.ordinal)-1,"},
+	"ignore the checksum of a body":           {"crc32.Checksum(body, castagnoli) != h.bodySum", "false"},
+	"ignore the checksum of a frame's header": {"le.Uint32(b[4:]) != frameChecksum(b, seed, offset)", "false"},
+	"ignore the checksums of index files":     {"binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece)", "false"},
+	"ignore the checksum of a segment":        {"seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
+	"take an append that is not whole":        {"	if f.more() {\n		return nil\n	}\n", ""},
 	"take every damage for a torn tail": {
-		"scan.go", "	if fault.sound || found.acknowledges(f, whole) {\n		return false, nil\n	}\n	proven, err := r.provesBeyond(fault.offset, whole)\n	return !proven, err\n",
+		"	if fault.sound || found.acknowledges(f, whole) {\n		return false, nil\n	}\n	proven, err := r.provesBeyond(fault.offset, whole)\n	return !proven, err\n",
 		"	return true, nil\n",
 	},
 }
@@ -151,32 +151,54 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 		n := seeded(t).IntN(len(planted))
 		planted = planted[n : n+1]
 	}
+	overlays := map[string]string{}
+	for what, bug := range mutants {
+		overlays[what] = plant(t, what, bug) // all: each must still fit the sources
+	}
 	for _, what := range planted {
-		t.Run(what, func(t *testing.T) { wantCaught(t, plant(t, mutants[what])) })
+		t.Run(what, func(t *testing.T) { wantCaught(t, overlays[what]) })
 	}
 }
 
-// plant returns an overlay for the go command, in which the package has a bug.
-func plant(t *testing.T, bug mutant) (overlay string) {
+// plant returns an overlay for the go command, in which a bug is put into the
+// one file that holds what it replaces.
+func plant(t *testing.T, what string, bug mutant) (overlay string) {
 	t.Helper()
-	here, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(here, bug.file)
-	source, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := bytes.Count(source, []byte(bug.old)); n != 1 {
-		t.Fatalf("%s holds %d times what is to be replaced: say anew what the bug is", bug.file, n)
+	var sources []string
+	for _, pattern := range []string{"*.go", "../../internal/logindex/*.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, found...)
 	}
 	dir := t.TempDir()
-	changed := filepath.Join(dir, filepath.Base(bug.file))
-	if err := os.WriteFile(changed, bytes.Replace(source, []byte(bug.old), []byte(bug.new), 1), 0o666); err != nil {
-		t.Fatal(err)
+	replace := map[string]string{}
+	for _, source := range sources {
+		text, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := bytes.Count(text, []byte(bug.old))
+		if n == 0 || strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		name, err := filepath.Abs(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replace[name] = filepath.Join(dir, filepath.Base(source))
+		if n > 1 || len(replace) > 1 {
+			t.Fatalf("%s: what is to be replaced stands more than once, again in %s", what, source)
+		}
+		if err := os.WriteFile(replace[name], bytes.Replace(text, []byte(bug.old), []byte(bug.new), 1), 0o666); err != nil {
+			t.Fatal(err)
+		}
 	}
-	list, err := json.Marshal(map[string]any{"Replace": map[string]string{name: changed}})
+	if len(replace) == 0 {
+		t.Fatalf("%s: what is to be replaced stands nowhere: say anew what the bug is", what)
+	}
+	list, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}

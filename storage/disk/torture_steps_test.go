@@ -203,6 +203,9 @@ func (r *torture) randomEvents() []daybook.Event {
 		size := r.random.IntN(200)
 		if r.large {
 			size = 1<<10 + r.random.IntN(8<<10)
+			if r.random.IntN(12) == 0 {
+				size += 128 << 10 // so much is written past the page cache
+			}
 		}
 		e := daybook.Event{Type: fmt.Sprintf("kind%d", r.random.IntN(5)), Data: make([]byte, size), Tags: randomTags(r.random)}
 		for at := 0; at+8 <= size; at += 8 {

@@ -52,6 +52,9 @@ func newTorture(seed uint64) *torture {
 		random: random, disk: simulated.New(), order: simulated.Order(random.IntN(2)),
 		segmentBytes: int64(1)<<10 + random.Int64N(8<<10), now: time.UnixMicro(1_700_000_000_000_000).UTC(),
 	}
+	if random.IntN(2) == 0 {
+		r.wrap = func(fs disk.FS) disk.FS { return struct{ disk.FS }{fs} } // it cannot write past the page cache
+	}
 	r.lax = random.IntN(3) == 0
 	if random.IntN(8) == 0 {
 		r.large, r.segmentBytes = true, 256<<10+random.Int64N(256<<10)
