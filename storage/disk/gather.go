@@ -4,9 +4,9 @@ import "time"
 
 // gathering decides how long a round that could be written waits for more
 // appends. Those whom the round before has let go are often about to append
-// again: with them, two rounds half full become one full one. Where they are
-// so many that a round could be written before the last of them has come, the
-// next round takes them.
+// again: with them, two rounds half full become one full one, and a sync costs
+// more processor time than many appends. Where they do not come back soon,
+// waiting for them would only be slow.
 //
 // It is guarded by writer.mu, but for the timer.
 type gathering struct {
@@ -18,17 +18,19 @@ type gathering struct {
 
 	writing time.Duration // how long it takes to write a round, smoothed
 	joining time.Duration // how long it takes until one more has come, smoothed
-	hasty   int           // how often in a row nobody was waited for
+	pause   int           // how often nobody is waited for once few came
+	pausing int           // how often still
 }
 
 const (
-	// probeEvery is how often it is tried whether waiting has become worth
-	// while.
-	probeEvery = 16
 	// lateness is how many times as long as expected the awaited may take, and
-	// grace how long in any case.
+	// grace how long in any case; longest is the most, in times that it takes to
+	// write a round.
 	lateness = 4
 	grace    = 20 * time.Microsecond
+	longest  = 8
+	// longestPause is how often in a row nobody is waited for, at most.
+	longestPause = 15
 	// smoothing is the inverse of the weight of what was measured last.
 	smoothing = 8
 )
@@ -57,21 +59,25 @@ func (g *gathering) joins(waiting int) {
 // patience returns how long to wait for so many who are missing; not above 0:
 // not at all.
 func (g *gathering) patience(missing int) time.Duration {
-	expected := time.Duration(missing) * g.joining
-	if expected > g.writing {
-		if g.hasty++; g.hasty < probeEvery {
-			return 0
-		}
+	if g.pausing > 0 {
+		g.pausing--
+		return 0
 	}
-	g.hasty = 0
-	return min(grace+lateness*expected, g.writing) - time.Since(g.since)
+	expected := time.Duration(missing) * g.joining
+	return min(grace+lateness*expected, longest*g.writing) - time.Since(g.since)
 }
 
-// joined takes in how many came while they were waited for. One who is very
-// late says little about the others.
-func (g *gathering) joined(n int, took time.Duration) {
+// joined takes in how many of those who were missing came while they were
+// waited for. One who is very late says little about the others.
+func (g *gathering) joined(n, missing int, took time.Duration) {
 	each := min(took/time.Duration(max(1, n)), 2*g.joining)
 	g.joining += (each - g.joining) / smoothing
+	if n >= (missing+1)/2 {
+		g.pause = 0
+	} else {
+		g.pause = min(2*g.pause+1, longestPause)
+		g.pausing = g.pause
+	}
 }
 
 // gather returns the oldest round, closed, once those have joined it who are
@@ -82,7 +88,7 @@ func (w *writer) gather() *round {
 	r, g := w.queue[0], &w.gathering
 	if missing := g.awaited - r.waiting; missing > 0 && !r.full {
 		if patience := g.patience(missing); patience > 0 {
-			w.park(r, patience)
+			w.park(r, missing, patience)
 		}
 	}
 	g.awaited = 0
@@ -92,7 +98,7 @@ func (w *writer) gather() *round {
 
 // park waits until all have joined a round who are awaited, or for a time.
 // w.mu is held, and let go meanwhile.
-func (w *writer) park(r *round, patience time.Duration) {
+func (w *writer) park(r *round, missing int, patience time.Duration) {
 	g, before, began := &w.gathering, r.waiting, time.Now()
 	g.parked = true
 	w.mu.Unlock()
@@ -110,5 +116,5 @@ func (w *writer) park(r *round, patience time.Duration) {
 		}
 	}
 	g.parked = false
-	g.joined(r.waiting-before, time.Since(began))
+	g.joined(r.waiting-before, missing, time.Since(began))
 }
