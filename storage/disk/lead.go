@@ -127,14 +127,43 @@ func (w *writer) unlockAndWait(ctx context.Context) (daybook.Durability, error) 
 		before := w.queue[len(w.queue)-2]
 		return level, w.unlockUntil(ctx, before, &before.finished)
 	}
-	if w.leading {
-		w.mu.Unlock()
-		return level, nil
-	}
-	w.leading = true
+	w.writeLater()
 	w.mu.Unlock()
-	go w.drain()
 	return level, nil
+}
+
+const (
+	// laterBy is how long an append may stay in memory that asks for no more,
+	// and laterBytes how much of such appends: a write for each would cost
+	// several times what the append costs.
+	laterBy    = time.Millisecond
+	laterBytes = 256 << 10
+)
+
+// writeLater sees to it that what is queued is written, though nobody waits for
+// it. w.mu must be held.
+func (w *writer) writeLater() {
+	switch {
+	case w.leading:
+	case w.queued >= laterBytes:
+		w.leading = true
+		go w.drain()
+	case !w.later:
+		w.later = true
+		time.AfterFunc(laterBy, w.writeQueued)
+	}
+}
+
+// writeQueued writes what is queued, if nobody does.
+func (w *writer) writeQueued() {
+	w.mu.Lock()
+	w.later = false
+	idle := !w.leading && len(w.queue) > 0 && w.failed == nil
+	w.leading = w.leading || idle
+	w.mu.Unlock()
+	if idle {
+		w.drain()
+	}
 }
 
 // unlockAfter unlocks and, if need be, waits until everything that is decided
@@ -319,6 +348,9 @@ func (w *writer) close() error {
 		return nil
 	}
 	w.closed = true
+	w.mu.Unlock()
+	w.writeQueued()
+	w.mu.Lock()
 	for w.leading {
 		w.idle.Wait()
 	}

@@ -38,6 +38,7 @@ type writer struct {
 
 	mu        sync.Mutex // guards all below
 	idle      *sync.Cond // nobody leads
+	later     bool       // what is queued is written in a while
 	leading   bool
 	closed    bool
 	failed    error    // why nothing can be appended any more
