@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/daybook-go/daybook/internal/durable"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -63,6 +65,15 @@ func (l lyingFS) OpenWrite(name string) (disk.File, error) {
 func (l lyingFS) Create(name string) (disk.File, error) {
 	file, err := l.FS.Create(name)
 	return l.file(name, file, err)
+}
+
+// OpenDirect implements durable.DirectOpener: what lies about syncs does not lie
+// about writes.
+func (l lyingFS) OpenDirect(name string) (disk.File, error) {
+	if fsys, ok := l.FS.(durable.DirectOpener); ok {
+		return fsys.OpenDirect(name)
+	}
+	return nil, errors.ErrUnsupported
 }
 
 func (l lyingFS) file(name string, file disk.File, err error) (disk.File, error) {

@@ -30,6 +30,7 @@ type torture struct {
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
+	direct       bool // the file system writes past the page cache, and some appends are large enough for that
 	now          time.Time
 
 	model  *model
@@ -40,7 +41,8 @@ type torture struct {
 	steps []string // what was done, for the report of a failure
 	crashes,
 	kills,
-	faults int
+	faults,
+	directWrites int
 }
 
 // tortureDir is where the store stands on the simulated disk.
@@ -59,6 +61,7 @@ func newTorture(seed uint64) *torture {
 	if random.IntN(8) == 0 {
 		r.large, r.segmentBytes = true, 256<<10+random.Int64N(256<<10)
 	}
+	r.direct = random.IntN(2) == 0
 	r.model = newModel()
 	return r
 }
@@ -148,6 +151,9 @@ func (r *torture) excused(err error) error {
 func (r *torture) open(faults []*simulated.Fault) (err error) {
 	r.mount = r.disk.Mount(faults...)
 	var fs disk.FS = r.mount
+	if !r.direct {
+		fs = cachedFS{fs}
+	}
 	if r.wrap != nil {
 		fs = r.wrap(fs)
 	}
@@ -172,6 +178,9 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 	r.store = daybook.New(r.driver, nil)
 	return nil
 }
+
+// cachedFS is a file system that has only its page cache.
+type cachedFS struct{ disk.FS }
 
 // look opens the store for reading only, beside nobody, and keeps what it saw:
 // what is recovered must be the same.
@@ -252,6 +261,7 @@ func (r *torture) close() error {
 }
 
 func (r *torture) nothingOpen() error {
+	r.directWrites += r.mount.DirectWrites()
 	if n := r.mount.OpenFiles(); n != 0 {
 		return brokenf("%d files stay open after Close", n)
 	}
