@@ -61,7 +61,7 @@ func lockStore(fsys FS, dir string, now func() time.Time) (File, error) {
 	if err == nil {
 		err = errors.Join(file.Truncate(0), writeAll(file, append(holder, '\n'), 0))
 	}
-	if err != nil {
+	if err != nil && !durable.IsFull(err) { // a store on a full disk is opened, and read
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil

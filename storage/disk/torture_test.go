@@ -25,7 +25,7 @@ type torture struct {
 	wrap   func(disk.FS) disk.FS // what stands between the store and the disk; nil is nothing
 	// calm is set where only the machine fails: no single call does.
 	calm         bool
-	full         bool // the disk may be full in this life
+	full         bool // the disk may be full in this life, or seem so
 	writesFail   bool // what fails in this life is a write, of some kind
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
@@ -297,8 +297,12 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 			f.At = 1 + r.random.IntN(1+r.random.IntN(40))
 		}
 		f.Err, f.Lasting = syscall.EIO, r.random.IntN(4) == 0
+		if r.random.IntN(3) == 0 {
+			f.Err = fullErrors[r.random.IntN(len(fullErrors))]
+			r.full = true
+		}
 		r.writesFail = f.Kind != simulated.Open && f.Kind != simulated.Read && f.Kind != simulated.List && f.Kind != simulated.Lock
-	case choice < 18:
+	case choice < 19:
 		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(4<<10))
 		r.full, r.writesFail = true, true
 		r.notef("the disk is nearly full")
@@ -310,6 +314,9 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 	r.notef("fault: %s %d of files %d, part %v, power off %v, kill %v, error %v, lasting %v", f.Kind, f.At, n, f.Part, f.PowerOff, f.Kill, f.Err, f.Lasting)
 	return []*simulated.Fault{f}
 }
+
+// fullErrors are the errors that say that there is no room.
+var fullErrors = [...]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}
 
 // failing are the calls that fail.
 var failing = [...]simulated.Kind{

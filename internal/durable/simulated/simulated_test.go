@@ -286,28 +286,6 @@ func TestFullDiskTakesWhatFits(t *testing.T) {
 	write(t, file, 12, []byte("more"))
 }
 
-func TestDirectWritesTakeWholeBlocksAndAreDurableWhenTheyAreSynced(t *testing.T) {
-	met := met{}
-	for n := range crashes {
-		disk, mount, file := made(t, nil)
-		direct, err := mount.OpenDirect("/d/file")
-		must(t, err)
-		if _, err := direct.WriteAt(durable.Blocks(durable.BlockBytes)[1:], 0); !errors.Is(err, errors.ErrUnsupported) {
-			t.Fatalf("a part of a block: %v", err)
-		}
-		write(t, direct, 0, durable.Blocks(durable.BlockBytes))
-		must(t, file.Sync())
-		write(t, direct, durable.BlockBytes, durable.Blocks(durable.BlockBytes))
-		disk.Crash(seed(n), simulated.Journal)
-		seen, _ := disk.Read("/d/file")
-		if len(seen) < durable.BlockBytes {
-			t.Fatalf("crash %d left %d bytes", n, len(seen))
-		}
-		met[fmt.Sprint(len(seen)/durable.BlockBytes, " blocks")]++
-	}
-	met.want(t, "1 blocks", "2 blocks")
-}
-
 func TestFlipChangesWhatWasSynced(t *testing.T) {
 	disk, _, file := made(t, []byte("a"))
 	must(t, disk.Flip("/d/file", 0, 1))

@@ -1,0 +1,7 @@
+//go:build !windows && !plan9
+
+package durable
+
+import "syscall"
+
+var fullErrors = []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}

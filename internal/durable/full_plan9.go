@@ -1,0 +1,4 @@
+package durable
+
+// fullErrors is empty: the system has no numbers for them.
+var fullErrors []error
