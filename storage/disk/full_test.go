@@ -265,6 +265,7 @@ func TestWhatWasShownBeforeTheDiskWasFullIsWrittenWhenThereIsRoom(t *testing.T) 
 		if err != nil || receipt.Durability != daybook.DurabilityMemory {
 			t.Fatalf("%+v, %v", receipt, err)
 		}
+		time.Sleep(50 * time.Millisecond) // until it was tried to write it
 		synctest.Wait()
 		if _, err := addAt(t.Context(), d, "s-1", daybook.DurabilityMemory, event(3)); !errors.Is(err, daybook.ErrFull) {
 			t.Fatalf("without room: %v", err)
