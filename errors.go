@@ -26,9 +26,12 @@ var (
 	ErrReadOnly = fmt.Errorf("the store is read-only: %w", ErrRefused)
 	// ErrClosed is returned by a store that was closed before the call.
 	ErrClosed = fmt.Errorf("the store is closed: %w", ErrRefused)
+	// ErrFull is matched when there is no room for an append on the storage.
+	// Nothing of it was stored. Reading goes on; make room, and append again.
+	ErrFull = fmt.Errorf("the storage is full: %w", ErrRefused)
 	// ErrFailed is matched when the storage could not write and takes no more
-	// appends until it is opened again, for example when the disk is full. The
-	// outcome of the append is unknown; what could be read still can.
+	// appends until it is opened again. The outcome of the append is unknown;
+	// what could be read still can.
 	ErrFailed = errors.New("the storage failed")
 	// ErrCorrupt is matched when stored bytes are damaged. What was read
 	// before it is right; nothing behind it was passed over.

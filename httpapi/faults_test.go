@@ -92,6 +92,7 @@ func TestAStorageThatFailsIsAnsweredByTheTable(t *testing.T) {
 		{fmt.Errorf("waiting: %w", context.DeadlineExceeded), 504, "TIMEOUT"},
 		{&daybook.UnsupportedError{Driver: "broken", Feature: "anything"}, 501, "NOT_SUPPORTED"},
 		{daybook.ErrReadOnly, 403, "READ_ONLY"},
+		{fmt.Errorf("hunter2: %w", daybook.ErrFull), 507, "STORAGE_FULL"},
 		{fmt.Errorf("hunter2: %w", daybook.ErrFailed), 503, "STORAGE_FAILED"},
 	}
 	for _, test := range tests {
@@ -101,7 +102,7 @@ func TestAStorageThatFailsIsAnsweredByTheTable(t *testing.T) {
 			for _, q := range questions {
 				writes := q.method == "POST" || q.method == "DELETE"
 				optional := writes || strings.Contains("/streams /stats /heads /claims /deletions", strings.SplitN(q.path, "?", 2)[0])
-				if test.status == 403 && !writes || test.status == 501 && !optional {
+				if (test.status == 403 || test.status == 507) && !writes || test.status == 501 && !optional {
 					continue // no storage answers a read so
 				}
 				r := s.do(q.method, q.path, q.body)
@@ -138,6 +139,25 @@ func TestAServerWhoseStorageFailedIsUnwellAndCanBeRead(t *testing.T) {
 	s.get("/healthz").must(200)
 	s.post("/streams/a", `{"events":[1]}`).fails(503, "STORAGE_FAILED", "unknown")
 	s.get("/healthz").fails(503, "STORAGE_FAILED")
+	if got := s.get("/records").positions(); len(got) != 3 {
+		t.Errorf("%d records are read, want 3", len(got))
+	}
+}
+
+// fullUp is a storage without room: it is read, and refuses appends.
+type fullUp struct{ *memory.Driver }
+
+func (fullUp) Append(context.Context, daybook.Append) (daybook.Receipt, error) {
+	return daybook.Receipt{}, fmt.Errorf("no space left: %w", daybook.ErrFull)
+}
+
+func TestAServerWhoseStorageIsFullSaysThatNothingWasStoredAndIsWell(t *testing.T) {
+	inner := newMemory()
+	fill(t, daybook.New(inner, nil), 3)
+	s := serveStore(t, daybook.New(fullUp{inner}, nil), nil)
+	s.post("/streams/a", `{"events":[1]}`).fails(507, "STORAGE_FULL", "nothing of this was stored")
+	// To start it again cannot help, so it does not ask for that.
+	s.get("/healthz").must(200)
 	if got := s.get("/records").positions(); len(got) != 3 {
 		t.Errorf("%d records are read, want 3", len(got))
 	}

@@ -85,8 +85,10 @@ func hintOf(err error) string {
 		if server, err := url.Parse(unreachable.Server); err == nil {
 			return "is it running? daybook serve --listen " + server.Host
 		}
+	case errors.Is(err, daybook.ErrFull):
+		return "make room on the disk, then append again: nothing has to be restarted"
 	case errors.Is(err, daybook.ErrFailed):
-		return "see that the disk has room and is well, then open the store again: start its server again"
+		return "see that the disk is well, then open the store again: start its server again"
 	case errors.Is(err, daybook.ErrCorrupt):
 		return "restore the store from a backup: daybook restore --help"
 	}
@@ -145,7 +147,7 @@ func (p *program) explain(err error) {
 func jsonError(err error, exit int, hint string) []byte {
 	_, code := wire.Status(err)
 	var out []byte
-	if code == "INTERNAL" || code == "STORAGE_FAILED" {
+	if code == "INTERNAL" || code == "STORAGE_FAILED" || code == "STORAGE_FULL" {
 		// Over HTTP such an error is hidden from strangers; here it is the
 		// user's own.
 		out = append(out, `{"error":"`+exitName(exit)+`","message":`...)

@@ -29,6 +29,8 @@ func (p *program) openFile(dir string, how opening) (daybook.Driver, error) {
 	}
 	var locked *disk.LockedError
 	switch {
+	case errors.As(err, new(*disk.UnwritableError)):
+		return nil, &failure{exit: exitStore, err: err, hint: "reading works without writing: daybook log, read, streams, stats, verify"}
 	case errors.As(err, &locked):
 		return nil, &failure{exit: exitStore, err: err, hint: "write through its server: --store http://127.0.0.1:7070"}
 	case errors.Is(err, fs.ErrNotExist):

@@ -32,6 +32,7 @@ var (
 	codeReadOnly    = code{"READ_ONLY", http.StatusForbidden}
 	codeClosed      = code{"CLOSED", http.StatusServiceUnavailable}
 	codeRefused     = code{"REFUSED", http.StatusServiceUnavailable}
+	codeFull        = code{"STORAGE_FULL", http.StatusInsufficientStorage}
 	codeFailed      = code{"STORAGE_FAILED", http.StatusServiceUnavailable}
 	codeCorrupt     = code{"CORRUPT", http.StatusInternalServerError}
 	codeTimeout     = code{"TIMEOUT", http.StatusGatewayTimeout}
@@ -79,6 +80,8 @@ func codeOf(err error) code {
 		return codeReadOnly
 	case errors.Is(err, daybook.ErrClosed):
 		return codeClosed
+	case errors.Is(err, daybook.ErrFull):
+		return codeFull
 	case errors.Is(err, daybook.ErrRefused):
 		return codeRefused
 	case errors.Is(err, daybook.ErrFailed):
@@ -117,8 +120,10 @@ func appendError(out []byte, err error, stream daybook.StreamID) []byte {
 	switch c {
 	case codeInternal:
 		w.text("message", "the server could not do it, its log says why; the outcome of an append or deletion is unknown: send it again with the same id")
+	case codeFull:
+		w.text("message", "the storage has no room, the server's log says where; nothing of this was stored: send it again when there is room, reading goes on meanwhile")
 	case codeFailed:
-		w.text("message", "the storage failed, the server's log says why, and takes no more appends until the server is started again; the outcome of an append or deletion is unknown: send it again then")
+		w.text("message", "the storage failed, as the server's log tells: start the server again; until then it is only read; the outcome of an append or deletion is unknown: send it again then")
 	default:
 		w.text("message", valid(err.Error()))
 	}
@@ -291,6 +296,8 @@ func DecodeError(status int, body []byte) error {
 		return fmt.Errorf("the server: %w", daybook.ErrReadOnly)
 	case codeRefused.name, codeClosed.name:
 		return fmt.Errorf("the server: %s: %w", e.Message, daybook.ErrRefused)
+	case codeFull.name:
+		return fmt.Errorf("the server: %w", daybook.ErrFull)
 	case codeFailed.name:
 		return fmt.Errorf("the server: %w", daybook.ErrFailed)
 	case codeCorrupt.name:

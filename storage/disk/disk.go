@@ -44,6 +44,7 @@ type Driver struct {
 // Open opens the store in dir, and makes an empty one where there is none.
 //
 // It fails with *LockedError while the store is open for writing elsewhere,
+// with *UnwritableError where its files cannot be written (read-only media),
 // with *FormatError if a newer program wrote it, and, if it is to be read
 // only, with an error that matches fs.ErrNotExist where there is none. Damage
 // to the log is no error of Open: see Recovery.Damage.
@@ -68,7 +69,7 @@ func Open(dir string, options *Options) (*Driver, error) {
 func (d *Driver) openWriter(dir string) (err error) {
 	fsys := d.options.FS
 	if err := durable.MakeDir(fsys, dir); err != nil {
-		return fmt.Errorf("disk: make %s: %w", dir, err)
+		return fmt.Errorf("disk: make %s: %w", dir, unwritable(dir, err))
 	}
 	lock, err := lockStore(fsys, dir, d.options.Now)
 	if err != nil {

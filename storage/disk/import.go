@@ -26,6 +26,7 @@ func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedCha
 	}
 	defer d.free()
 	w.mu.Lock()
+	w.seekRoom(len(d.buf))
 	if err := w.usable(); err != nil || len(changesets) == 0 {
 		w.mu.Unlock()
 		return err

@@ -46,6 +46,7 @@ func (w *writer) roundFor(n int64) *round {
 	r.creates, w.spare = overflows, nil
 	if overflows {
 		w.roomy, r.takesRoom = w.room.take()
+		w.room.resume()
 	}
 	w.queue = append(w.queue, r)
 	return r
@@ -112,7 +113,16 @@ func (w *writer) show() {
 // unlockAndWait unlocks and waits until what was accepted last is visible. It
 // returns how durable it is then.
 func (w *writer) unlockAndWait(ctx context.Context) (daybook.Durability, error) {
-	r := w.queue[len(w.queue)-1]
+	r, end := w.queue[len(w.queue)-1], w.next
+	level, err := w.unlockAndWaitFor(ctx, r)
+	if _, full := errors.AsType[*FullError](err); full && end <= r.kept {
+		return daybook.DurabilityMemory, nil // it asked for no more, and waited for others
+	}
+	return level, err
+}
+
+// unlockAndWaitFor is unlockAndWait for the newest round.
+func (w *writer) unlockAndWaitFor(ctx context.Context, r *round) (daybook.Durability, error) {
 	level := r.level
 	if level == daybook.DurabilityMemory && w.queued > queueBytes {
 		level = daybook.DurabilityOS
@@ -173,6 +183,10 @@ func (w *writer) unlockAfter(ctx context.Context, need bool, level daybook.Durab
 		w.mu.Unlock()
 		return nil
 	}
+	if w.full != nil {
+		defer w.mu.Unlock()
+		return w.full
+	}
 	var r *round
 	if n := len(w.queue); n > 0 && w.queue[n-1].level >= level {
 		r = w.queue[n-1]
@@ -232,8 +246,7 @@ func (w *writer) drain() {
 func (w *writer) step() bool {
 	r := w.gather()
 	began := time.Now()
-	if err := w.write(r); err != nil {
-		w.fail(err)
+	if !w.writeOrFail(r) {
 		return false
 	}
 	now := time.Now()
@@ -277,14 +290,14 @@ func (w *writer) step() bool {
 // write writes and syncs a round. In between it lets those go who wait for the
 // write alone.
 func (w *writer) write(r *round) error {
-	if r.creates {
+	if r.creates && w.opened != r.segment {
 		if err := w.begin(r.segment, r.takesRoom); err != nil {
 			return fmt.Errorf("begin %s: %w", r.segment.name, err)
 		}
 	}
 	if r.added() > 0 {
 		if err := w.writeBlocks(r.blocks(), r.offset); err != nil {
-			return fmt.Errorf("write %s: %w", r.segment.name, err)
+			return lacking(fmt.Errorf("write %s: %w", r.segment.name, err))
 		}
 	}
 	r.segment.written.Store(r.end())
@@ -303,7 +316,9 @@ func (w *writer) write(r *round) error {
 		}
 		mark.synced = r.end()
 	}
-	if err := writeAll(w.mark, mark.encodeInto(&w.markBuf), 0); err != nil {
+	// Without room for the mark, where a file system makes some for what is
+	// overwritten, it stays older than the log, until the next one is written.
+	if err := writeAll(w.mark, mark.encodeInto(&w.markBuf), 0); err != nil && !durable.IsFull(err) {
 		return fmt.Errorf("write %s: %w", endName, err)
 	}
 	return nil
@@ -354,10 +369,12 @@ func (w *writer) close() error {
 	for w.leading {
 		w.idle.Wait()
 	}
-	failed := w.failed
+	failed, left := w.failed, len(w.queue)
 	w.mu.Unlock()
 	errs := []error{w.room.close()}
 	switch _, writing := errors.AsType[*FailedError](failed); {
+	case failed == nil && left > 0:
+		errs = append(errs, fmt.Errorf("disk: there is no room for what was acknowledged in memory: %w", w.full.Err))
 	case failed == nil:
 		errs = append(errs, w.closeCleanly())
 	case writing && w.showsUnsynced():

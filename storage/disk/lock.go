@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
 )
 
@@ -38,6 +39,34 @@ func (e *LockedError) Error() string {
 	return fmt.Sprintf("disk: the store in %s is open for writing by %s: stop it, or open the store read-only", e.Dir, holder)
 }
 
+// UnwritableError says that the files of a store cannot be written: they lie on
+// read-only media, or belong to somebody else. Open the store read-only. It
+// matches daybook.ErrReadOnly.
+type UnwritableError struct {
+	Dir string
+	Err error
+}
+
+func (e *UnwritableError) Error() string {
+	return fmt.Sprintf("disk: the store in %s cannot be written, open it read-only: %v", e.Dir, e.Err)
+}
+
+// Unwrap returns what the file system said.
+func (e *UnwritableError) Unwrap() error { return e.Err }
+
+// Is reports whether target is a question that e answers with yes.
+func (e *UnwritableError) Is(target error) bool {
+	return target == daybook.ErrReadOnly || target == daybook.ErrRefused
+}
+
+// unwritable returns err as an UnwritableError, if it says that.
+func unwritable(dir string, err error) error {
+	if durable.IsReadOnly(err) {
+		return &UnwritableError{Dir: dir, Err: err}
+	}
+	return err
+}
+
 // lockStore takes the lock of the store in dir, and says in the file who did.
 func lockStore(fsys FS, dir string, now func() time.Time) (File, error) {
 	name := filepath.Join(dir, lockName)
@@ -51,7 +80,7 @@ func lockStore(fsys FS, dir string, now func() time.Time) (File, error) {
 		return nil, locked
 	}
 	if err != nil {
-		return nil, err
+		return nil, unwritable(dir, err)
 	}
 	host, err := os.Hostname()
 	if err != nil {
@@ -61,7 +90,7 @@ func lockStore(fsys FS, dir string, now func() time.Time) (File, error) {
 	if err == nil {
 		err = errors.Join(file.Truncate(0), writeAll(file, append(holder, '\n'), 0))
 	}
-	if err != nil {
+	if err != nil && !durable.IsFull(err) { // a store on a full disk is opened, and read
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil

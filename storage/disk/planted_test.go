@@ -3,6 +3,7 @@ package disk_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/daybook-go/daybook/internal/durable"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -63,6 +65,15 @@ func (l lyingFS) OpenWrite(name string) (disk.File, error) {
 func (l lyingFS) Create(name string) (disk.File, error) {
 	file, err := l.FS.Create(name)
 	return l.file(name, file, err)
+}
+
+// OpenDirect implements durable.DirectOpener: what lies about syncs does not lie
+// about writes.
+func (l lyingFS) OpenDirect(name string) (disk.File, error) {
+	if fsys, ok := l.FS.(durable.DirectOpener); ok {
+		return fsys.OpenDirect(name)
+	}
+	return nil, errors.ErrUnsupported
 }
 
 func (l lyingFS) file(name string, file disk.File, err error) (disk.File, error) {
@@ -121,16 +132,21 @@ var mutants = map[string]mutant{
 	"say that it is synced before it is": {
 		"visible: r.end(), synced: r.durable}\n	if", "visible: r.end(), synced: r.end()}\n	if",
 	},
-	"do not seal a segment before the next":   {"	if err := w.cutTo(s.header.previousBytes); err != nil {\n		return err\n	}\n", ""},
-	"do not cut the tail":                     {"	if err := w.cutTo(w.next); err != nil {\n		return err\n	}\n", ""},
-	"do not write again what a sync may lack": {"	if err := w.rewrite(synced); err != nil {\n		return err\n	}\n", ""},
-	"give a position twice after a crash":     {"w.next, w.last = w.segment.end, l.index.last", "w.next, w.last = w.segment.end, max(1, l.index.last)-1"},
-	"give an ordinal twice after a crash":     {"w.ordinal, w.latest = l.index.ordinal,", "w.ordinal, w.latest = max(1, l.index.ordinal)-1,"},
-	"ignore the checksum of a body":           {"crc32.Checksum(body, castagnoli) != h.bodySum", "false"},
-	"ignore the checksum of a frame's header": {"le.Uint32(b[4:]) != frameChecksum(b, seed, offset)", "false"},
-	"ignore the checksums of index files":     {"binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece)", "false"},
-	"ignore the checksum of a segment":        {"seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
-	"take an append that is not whole":        {"	if f.more() {\n		return nil\n	}\n", ""},
+	"do not seal a segment before the next":      {"	if err := w.cutTo(s.header.previousBytes); err != nil {\n		return err\n	}\n", ""},
+	"do not cut the tail":                        {"	if err := w.cutTo(w.next); err != nil {\n		return err\n	}\n", ""},
+	"do not write again what a sync may lack":    {"	if err := w.rewrite(synced); err != nil {\n		return err\n	}\n", ""},
+	"give a position twice after a crash":        {"w.next, w.last = w.segment.end, l.index.last", "w.next, w.last = w.segment.end, max(1, l.index.last)-1"},
+	"give an ordinal twice after a crash":        {"w.ordinal, w.latest = l.index.ordinal,", "w.ordinal, w.latest = max(1, l.index.ordinal)-1,"},
+	"ignore the checksum of a body":              {"crc32.Checksum(body, castagnoli) != h.bodySum", "false"},
+	"ignore the checksum of a frame's header":    {"le.Uint32(b[4:]) != frameChecksum(b, seed, offset)", "false"},
+	"ignore the checksums of index files":        {"binary.LittleEndian.Uint32(b[len(piece):]) != pieceSum(seed, offset, piece)", "false"},
+	"ignore the checksum of a segment":           {"seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
+	"take an append that is not whole":           {"	if f.more() {\n		return nil\n	}\n", ""},
+	"leave in the file what was taken back":      {"	err := w.cutTo(end)\n", "	var err error\n"},
+	"leave in the index what was taken back":     {"	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.last > x.shown.last })\n	if again", "	if again"},
+	"give the numbers of what was taken back":    {"w.last, w.ordinal, w.latest = t.last, t.ordinal, t.latest", "w.latest = t.latest"},
+	"forget what was shown and is taken back":    {"	if r.added() == 0 ||", "	if true ||"},
+	"refuse for want of room what may be stored": {"		if err := w.file.Sync(); err != nil {\n			return fmt", "		if err := w.file.Sync(); err != nil {\n			return lackError{err}; return fmt"},
 	"take every damage for a torn tail": {
 		"	if fault.sound || found.acknowledges(f, whole) {\n		return false, nil\n	}\n	proven, err := r.provesBeyond(fault.offset, whole)\n	return !proven, err\n",
 		"	return true, nil\n",

@@ -51,6 +51,7 @@ type room struct {
 	taken   bool       // it is about to be renamed
 	made    bool       // there may be something to remove
 	closed  bool       // nothing more is made
+	held    bool       // nothing is made for now: there is no room for it
 }
 
 func newRoom(fsys FS, name string, logger *slog.Logger) *room {
@@ -63,7 +64,7 @@ func newRoom(fsys FS, name string, logger *slog.Logger) *room {
 func (r *room) allow(size, bytes int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.closed || r.ready || r.taken {
+	if r.closed || r.held || r.ready || r.taken {
 		return
 	}
 	if !r.running {
@@ -113,15 +114,66 @@ func (r *room) rename(dir, name string) error {
 // nothing else.
 func (r *room) make() {
 	err := r.fill()
+	if err != nil {
+		// What was made is in the way of the log. What cannot be removed is
+		// removed by the next writer.
+		_ = r.fs.Remove(r.name)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.running, r.ready = false, err == nil && !r.closed
-	if err != nil && !r.closed {
-		r.closed = true
+	if err != nil && !r.closed && !r.held {
 		r.logger.Warn("no room can be made ahead of the log: it is written into files that grow, which is slower",
 			"file", r.name, "error", err)
 	}
+	r.running, r.ready = false, err == nil && !r.closed && !r.held
+	r.held = r.held || err != nil
 	r.moved.Broadcast()
+}
+
+// giveBack removes what was made, and lets nothing be made until resume. It
+// reports whether there was anything.
+func (r *room) giveBack() bool {
+	r.mu.Lock()
+	there := r.running || r.ready || r.taken
+	r.held = true
+	r.moved.Broadcast()
+	for r.running {
+		r.moved.Wait()
+	}
+	r.ready, r.taken = false, false
+	r.mu.Unlock()
+	if !there {
+		return false
+	}
+	err := r.fs.Remove(r.name)
+	return err == nil || errors.Is(err, fs.ErrNotExist)
+}
+
+// resume lets room be made again.
+func (r *room) resume() {
+	r.mu.Lock()
+	r.held = r.held && r.running
+	r.mu.Unlock()
+}
+
+// try reports whether there is room for so many bytes, which it writes and
+// removes again. It must only be called while nothing is made.
+func (r *room) try(bytes int) error {
+	r.mu.Lock()
+	r.made = true
+	r.mu.Unlock()
+	file, err := r.fs.Create(r.name)
+	if err != nil {
+		return err
+	}
+	zeros := durable.Blocks(min(durable.WholeBlocks(bytes), mostPiece))
+	for written := 0; written < bytes && err == nil; written += len(zeros) {
+		err = writeAll(file, zeros, int64(written))
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close(), r.fs.Remove(r.name))
 }
 
 // fill writes the zeros: past the page cache where it can, since nobody reads
@@ -183,10 +235,10 @@ func (r *room) openDirect() File {
 func (r *room) await(bytes int64) (allowed int64, closed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !r.closed && r.allowed < bytes {
+	for !r.closed && !r.held && r.allowed < bytes {
 		r.moved.Wait()
 	}
-	return r.allowed, r.closed
+	return r.allowed, r.closed || r.held
 }
 
 // close ends the making of room and removes what was not used.

@@ -23,6 +23,7 @@ type round struct {
 	early     bool               // an append asks for less than the disk
 	reached   daybook.Durability
 	full      bool   // takes nothing more
+	kept      int64  // up to this offset its appends stay where the rest was taken back
 	waiting   int    // appends that wait for it
 	written   signal // when buf is written, or cannot be
 	finished  signal // when the round is as durable as level, or cannot be

@@ -31,8 +31,20 @@ func (x *sealed) writePart(s *segment, p *part) (*sealedRow, error) {
 // Before are the indexes of the segments before it that are not used yet.
 func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 	p := newPart(s.number)
+	err := x.log.readPart(p, s, segmentHeaderSize, s.end, func(id daybook.StreamID) (daybook.Head, error) {
+		return x.headBefore(id, s.number, before)
+	})
+	if err == nil {
+		err = x.failure()
+	}
+	return p, err
+}
+
+// readPart reads a piece of a segment into an empty part, which needs to know
+// where the streams end before it.
+func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(daybook.StreamID) (daybook.Head, error)) error {
 	var held []*summary // of the append that is not whole yet
-	_, err := x.log.reader(s, s.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
+	_, err := l.reader(s, end, scanChunk).walk(from, func(f *frame) error {
 		summary, ok := summarise(f, s.number)
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
@@ -46,7 +58,7 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 			}
 			st, made := p.streams.get(summary.stream)
 			if made {
-				head, err := x.headBefore(summary.stream, s.number, before)
+				head, err := headBefore(summary.stream)
 				if err != nil {
 					return err
 				}
@@ -65,10 +77,7 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 			File: s.name, Offset: fault.offset, Position: max(fault.position, s.header.first), Reason: fault.reason,
 		}
 	}
-	if err == nil {
-		err = x.failure()
-	}
-	return p, err
+	return err
 }
 
 // headBefore returns where a stream ends below a segment: by indexes that are

@@ -45,7 +45,7 @@ func (w *writer) writeDirect(blocks []byte, offset int64) error {
 // openFile opens the file of a segment.
 func (w *writer) openFile(s *segment) (err error) {
 	w.file, err = w.fs.OpenWrite(s.name)
-	w.fileName = s.name
+	w.opened, w.fileName = s, s.name
 	return err
 }
 
@@ -77,7 +77,10 @@ func (w *writer) begin(s *segment, takesRoom bool) error {
 	if err := w.closeFile(); err != nil {
 		return err
 	}
-	if err := w.makeFile(s, takesRoom); err != nil {
+	before := w.opened
+	if err := w.makeFile(s, takesRoom); durable.IsFull(err) {
+		return w.unmade(s, before, err)
+	} else if err != nil {
 		return err
 	}
 	if err := w.openFile(s); err != nil {

@@ -54,8 +54,11 @@ func (r *torture) checkFailed() error {
 		return nil
 	}
 	p := proposal{append: daybook.Append{Changesets: []daybook.Changeset{{Stream: r.randomStream(), Events: r.randomEvents()}}}}
-	if _, err := r.give(p); !errors.Is(err, daybook.ErrFailed) {
-		return brokenf("after a write that failed, an append is answered with %v", err)
+	// Without room, an append may only not have become as durable as it was to be.
+	if !r.full {
+		if _, err := r.give(p); !errors.Is(err, daybook.ErrFailed) {
+			return brokenf("after a write that failed, an append is answered with %v", err)
+		}
 	}
 	shown, err := gather(r.driver.ReadLog(context.Background(), daybook.LogRead{}))
 	if err != nil {

@@ -45,8 +45,10 @@ func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 		total.crashes += r.crashes
 		total.kills += r.kills
 		total.faults += r.faults
+		total.directWrites += r.directWrites
 	}
-	t.Logf("%d seeds from %d on: %d crashes, %d kills, %d faults", n, first, total.crashes, total.kills, total.faults)
+	t.Logf("%d seeds from %d on: %d crashes, %d kills, %d faults, %d writes past the page cache",
+		n, first, total.crashes, total.kills, total.faults, total.directWrites)
 }
 
 // reportSeed says what was broken, and how to see it again.

@@ -25,11 +25,12 @@ type torture struct {
 	wrap   func(disk.FS) disk.FS // what stands between the store and the disk; nil is nothing
 	// calm is set where only the machine fails: no single call does.
 	calm         bool
-	full         bool // the disk may be full in this life
+	full         bool // the disk may be full in this life, or seem so
 	writesFail   bool // what fails in this life is a write, of some kind
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
+	direct       bool // the file system writes past the page cache, and some appends are large enough for that
 	now          time.Time
 
 	model  *model
@@ -40,7 +41,8 @@ type torture struct {
 	steps []string // what was done, for the report of a failure
 	crashes,
 	kills,
-	faults int
+	faults,
+	directWrites int
 }
 
 // tortureDir is where the store stands on the simulated disk.
@@ -59,6 +61,7 @@ func newTorture(seed uint64) *torture {
 	if random.IntN(8) == 0 {
 		r.large, r.segmentBytes = true, 256<<10+random.Int64N(256<<10)
 	}
+	r.direct = random.IntN(2) == 0
 	r.model = newModel()
 	return r
 }
@@ -148,6 +151,9 @@ func (r *torture) excused(err error) error {
 func (r *torture) open(faults []*simulated.Fault) (err error) {
 	r.mount = r.disk.Mount(faults...)
 	var fs disk.FS = r.mount
+	if !r.direct {
+		fs = cachedFS{fs}
+	}
 	if r.wrap != nil {
 		fs = r.wrap(fs)
 	}
@@ -172,6 +178,9 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 	r.store = daybook.New(r.driver, nil)
 	return nil
 }
+
+// cachedFS is a file system that has only its page cache.
+type cachedFS struct{ disk.FS }
 
 // look opens the store for reading only, beside nobody, and keeps what it saw:
 // what is recovered must be the same.
@@ -252,6 +261,7 @@ func (r *torture) close() error {
 }
 
 func (r *torture) nothingOpen() error {
+	r.directWrites += r.mount.DirectWrites()
 	if n := r.mount.OpenFiles(); n != 0 {
 		return brokenf("%d files stay open after Close", n)
 	}
@@ -287,8 +297,12 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 			f.At = 1 + r.random.IntN(1+r.random.IntN(40))
 		}
 		f.Err, f.Lasting = syscall.EIO, r.random.IntN(4) == 0
+		if r.random.IntN(3) == 0 {
+			f.Err = fullErrors[r.random.IntN(len(fullErrors))]
+			r.full = true
+		}
 		r.writesFail = f.Kind != simulated.Open && f.Kind != simulated.Read && f.Kind != simulated.List && f.Kind != simulated.Lock
-	case choice < 18:
+	case choice < 19:
 		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(4<<10))
 		r.full, r.writesFail = true, true
 		r.notef("the disk is nearly full")
@@ -300,6 +314,9 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 	r.notef("fault: %s %d of files %d, part %v, power off %v, kill %v, error %v, lasting %v", f.Kind, f.At, n, f.Part, f.PowerOff, f.Kill, f.Err, f.Lasting)
 	return []*simulated.Fault{f}
 }
+
+// fullErrors are the errors that say that there is no room.
+var fullErrors = [...]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}
 
 // failing are the calls that fail.
 var failing = [...]simulated.Kind{

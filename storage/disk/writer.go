@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -26,8 +27,9 @@ type writer struct {
 	room         *room
 
 	// Owned by whoever leads; at Close, by Close.
-	file     File // of the segment that was written last
-	direct   File // the same, past the page cache; nil if it is not open
+	opened   *segment // the segment that was written last
+	file     File     // its file
+	direct   File     // the same, past the page cache; nil if it is not open
 	fileName string
 	// buffered is set where the file system has only the page cache.
 	buffered bool
@@ -41,11 +43,13 @@ type writer struct {
 	later     bool       // what is queued is written in a while
 	leading   bool
 	closed    bool
-	failed    error    // why nothing can be appended any more
-	queue     []*round // the oldest is being written; the newest may take more
-	queued    int64    // bytes in queue
-	spare     []byte   // memory for the next round
-	block     []byte   // what the last block holds of what was written last
+	failed    error      // why nothing can be appended any more
+	full      *FullError // why nothing can be appended until there is room
+	tried     time.Time  // when there was none last
+	queue     []*round   // the oldest is being written; the newest may take more
+	queued    int64      // bytes in queue
+	spare     []byte     // memory for the next round
+	block     []byte     // what the last block holds of what was written last
 	gathering gathering
 	// The end of what is decided.
 	segment *segment
@@ -76,7 +80,7 @@ const (
 type FailedError struct{ Err error }
 
 func (e *FailedError) Error() string {
-	return fmt.Sprintf("disk: writing failed, and nothing more can be appended until the store is opened again: %v", e.Err)
+	return fmt.Sprintf("disk: writing failed, and nothing more can be appended until the store is opened again (restart the program); what was shown stays readable: %v", e.Err)
 }
 
 // Unwrap returns what the file system said.
@@ -87,10 +91,15 @@ func (e *FailedError) Is(target error) bool { return target == daybook.ErrFailed
 
 // usable returns why nothing can be appended, if so.
 func (w *writer) usable() error {
-	if w.closed {
+	switch {
+	case w.closed:
 		return daybook.ErrClosed
+	case w.failed != nil:
+		return w.failed
+	case w.full != nil:
+		return w.full
 	}
-	return w.failed
+	return nil
 }
 
 // append decides, stores and waits.
@@ -102,7 +111,9 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 	defer d.free()
 	now := daybook.Microseconds(w.now())
 	w.mu.Lock()
-	if err := w.usable(); err != nil {
+	w.seekRoom(len(d.buf))
+	// Where there is no room, repeats and conflicts are answered as ever.
+	if err := w.usable(); err != nil && err != error(w.full) {
 		w.mu.Unlock()
 		return daybook.Receipt{}, err
 	}
@@ -116,6 +127,10 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 		recorded = w.assign(d, now)
 	}
 	if err := w.log.index.sealed.failure(); err != nil {
+		w.mu.Unlock()
+		return daybook.Receipt{}, err
+	}
+	if err := w.usable(); err != nil && (refusal == nil || pending) {
 		w.mu.Unlock()
 		return daybook.Receipt{}, err
 	}
@@ -139,7 +154,7 @@ func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Du
 	shown := w.log.segments[len(w.log.segments)-1]
 	pending := at >= placeOf(shown.number, shown.end)
 	if err := w.unlockAfter(ctx, pending || level > w.reached(at), level); err != nil {
-		return daybook.Receipt{}, err
+		return daybook.Receipt{}, w.whetherStored(a.ID, err)
 	}
 	receipt, err := w.log.receipt(at)
 	switch {
@@ -152,6 +167,22 @@ func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Du
 	receipt.Repeated, receipt.Durability = true, w.reached(at)
 	w.mu.Unlock()
 	return receipt, nil
+}
+
+// whetherStored is the error of a repeat that had to wait. Where there is no
+// room, the first one may be stored, but not as durably as was asked: then the
+// repeat was not refused.
+func (w *writer) whetherStored(id daybook.ID, err error) error {
+	full, ok := errors.AsType[*FullError](err)
+	if !ok {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.log.index.findAppend(id); !known {
+		return err
+	}
+	return fmt.Errorf("disk: the append is stored, and there is no room to make it as durable as was asked: %w", full.Err)
 }
 
 // reached returns how durable a frame is by now.

@@ -90,6 +90,7 @@ type Mount struct {
 	faults []*Fault
 	calls  int
 	open   int
+	direct int
 	gone   error // why it ended
 }
 

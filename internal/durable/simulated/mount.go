@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
-	"unsafe"
 
 	"github.com/daybook-go/daybook/internal/durable"
 )
@@ -58,27 +57,6 @@ func (m *Mount) Open(name string) (durable.File, error) {
 // OpenWrite implements durable.FS.
 func (m *Mount) OpenWrite(name string) (durable.File, error) {
 	return m.opened(Open, name, false, func() (*content, error) { return m.disk.file(name) })
-}
-
-// OpenDirect implements durable.DirectOpener. What is written is no more durable
-// than what goes through a cache: the disk has one too.
-func (m *Mount) OpenDirect(name string) (durable.File, error) {
-	f, err := m.OpenWrite(name)
-	if err != nil {
-		return nil, err
-	}
-	return directFile{f}, nil
-}
-
-// directFile is a file that takes whole blocks only.
-type directFile struct{ durable.File }
-
-func (f directFile) WriteAt(b []byte, offset int64) (int, error) {
-	start := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
-	if len(b)%durable.BlockBytes != 0 || offset%durable.BlockBytes != 0 || start%durable.BlockBytes != 0 {
-		return 0, errors.ErrUnsupported
-	}
-	return f.File.WriteAt(b, offset)
 }
 
 // Create implements durable.FS.

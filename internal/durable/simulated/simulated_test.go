@@ -286,28 +286,6 @@ func TestFullDiskTakesWhatFits(t *testing.T) {
 	write(t, file, 12, []byte("more"))
 }
 
-func TestDirectWritesTakeWholeBlocksAndAreDurableWhenTheyAreSynced(t *testing.T) {
-	met := met{}
-	for n := range crashes {
-		disk, mount, file := made(t, nil)
-		direct, err := mount.OpenDirect("/d/file")
-		must(t, err)
-		if _, err := direct.WriteAt(durable.Blocks(durable.BlockBytes)[1:], 0); !errors.Is(err, errors.ErrUnsupported) {
-			t.Fatalf("a part of a block: %v", err)
-		}
-		write(t, direct, 0, durable.Blocks(durable.BlockBytes))
-		must(t, file.Sync())
-		write(t, direct, durable.BlockBytes, durable.Blocks(durable.BlockBytes))
-		disk.Crash(seed(n), simulated.Journal)
-		seen, _ := disk.Read("/d/file")
-		if len(seen) < durable.BlockBytes {
-			t.Fatalf("crash %d left %d bytes", n, len(seen))
-		}
-		met[fmt.Sprint(len(seen)/durable.BlockBytes, " blocks")]++
-	}
-	met.want(t, "1 blocks", "2 blocks")
-}
-
 func TestFlipChangesWhatWasSynced(t *testing.T) {
 	disk, _, file := made(t, []byte("a"))
 	must(t, disk.Flip("/d/file", 0, 1))
@@ -347,3 +325,55 @@ func TestCopyCrashesLikeTheDiskAndOnItsOwn(t *testing.T) {
 func fields(names string) []string { return strings.Fields(strings.Trim(names, "[]")) }
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }
+
+func TestWriteThatIsNotOfWholeBlocksIsRefusedPastTheCache(t *testing.T) {
+	_, mount, file := made(t, []byte("old"))
+	direct, err := mount.OpenDirect("/d/file")
+	must(t, err)
+	blocks := durable.Blocks(2 * durable.BlockBytes)
+	for what, write := range map[string]func() (int, error){
+		"a length":  func() (int, error) { return direct.WriteAt(blocks[:durable.BlockBytes+1], 0) },
+		"an offset": func() (int, error) { return direct.WriteAt(blocks, 512) },
+		"memory":    func() (int, error) { return direct.WriteAt(blocks[512:512+durable.BlockBytes], 0) },
+	} {
+		if n, err := write(); n != 0 || !errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s that is not a multiple of a block: %d bytes, %v", what, n, err)
+		}
+	}
+	blocks[0] = 'x'
+	write(t, direct, durable.BlockBytes, blocks)
+	got := make([]byte, 1)
+	if _, err := file.ReadAt(got, durable.BlockBytes); err != nil || got[0] != 'x' {
+		t.Errorf("through the cache %q is read, %v, want what was written past it", got, err)
+	}
+}
+
+func TestWhatIsWrittenPastTheCacheIsPendingUntilASync(t *testing.T) {
+	found := met{}
+	for n := range crashes {
+		disk, mount, file := made(t, []byte("old"))
+		direct, err := mount.OpenDirect("/d/file")
+		must(t, err)
+		blocks := durable.Blocks(2 * durable.BlockBytes)
+		for i := range blocks {
+			blocks[i] = 'x'
+		}
+		write(t, direct, 0, blocks)
+		if n%2 == 0 {
+			must(t, file.Sync())
+		}
+		disk.Crash(seed(n), simulated.Journal)
+		seen, _ := disk.Read("/d/file")
+		switch kept := bytes.Count(seen, []byte("x")); {
+		case kept == len(blocks):
+			found["whole"]++
+		case n%2 == 0:
+			t.Fatalf("crash %d: %d of %d synced bytes are left", n, kept, len(blocks))
+		case kept == 0:
+			found["dropped"]++
+		default:
+			found["torn"]++
+		}
+	}
+	found.want(t, "whole", "dropped", "torn")
+}
