@@ -33,32 +33,18 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 	p := newPart(s.number)
 	var held []*summary // of the append that is not whole yet
 	_, err := x.log.reader(s, s.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
-		summary, ok := summarise(f, s.number)
+		next, ok := summarise(f, s.number)
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
 		}
-		if held = append(held, summary); f.more() {
+		if held = append(held, next); f.more() {
 			return nil
 		}
-		for i, summary := range held {
-			if i == 0 || summary.appendID != held[i-1].appendID {
-				p.addAppend(summary)
-			}
-			st, made := p.streams.get(summary.stream)
-			if made {
-				head, err := x.headBefore(summary.stream, s.number, before)
-				if err != nil {
-					return err
-				}
-				st.end = endOf(head)
-			}
-			p.add(st, summary)
-		}
-		for one := range byAppend(held) {
-			p.settle(one, func(claimKey) {})
-		}
+		err := p.take(held, func(first *summary) (daybook.Head, error) {
+			return x.headBefore(first.stream, s.number, before)
+		})
 		held = held[:0]
-		return nil
+		return err
 	})
 	if fault, ok := errors.AsType[*frameError](err); ok {
 		err = &daybook.CorruptError{
@@ -69,6 +55,29 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 		err = x.failure()
 	}
 	return p, err
+}
+
+// take takes in appends, whole. It asks where a stream ended before a changeset
+// of it, the first in the segment.
+func (p *part) take(summaries []*summary, before func(*summary) (daybook.Head, error)) error {
+	for i, summary := range summaries {
+		if i == 0 || summary.appendID != summaries[i-1].appendID {
+			p.addAppend(summary)
+		}
+		st, made := p.streams.get(summary.stream)
+		if made {
+			head, err := before(summary)
+			if err != nil {
+				return err
+			}
+			st.end = endOf(head)
+		}
+		p.add(st, summary)
+	}
+	for one := range byAppend(summaries) {
+		p.settle(one, func(claimKey) {})
+	}
+	return nil
 }
 
 // headBefore returns where a stream ends below a segment: by indexes that are
