@@ -1,32 +1,65 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
+// restoreFlags are the flags of the restore subcommand.
+type restoreFlags struct {
+	from, to   string
+	toPosition int64
+	toTime     string
+}
+
 func (p *program) restoreCommand() *cobra.Command {
-	var from, to string
+	var f restoreFlags
 	command := &cobra.Command{
 		Use:     "restore",
 		GroupID: "keep",
 		Short:   "Make a store of a backup",
 		Long: `Copies a backup into a new directory, checks every byte of it, and leaves a
-store there. Nothing is overwritten: the directory must be new or empty.`,
+store there. Nothing is overwritten: the directory must be new or empty.
+Interrupted, it is run again and goes on.
+
+--to-position and --to-time leave out what came later: every append of which
+a record stands above the position, or that was recorded after the time. What
+was left out is told.
+
+The store that is made is the same one, with the same id, at an earlier time:
+positions go on where it ends. Do not go on writing the store that it was
+copied from, and let readers that were further begin anew.`,
 		Example: `  daybook restore --from /mnt/backup/daybook --to daybook-data
-  mv daybook-data damaged && daybook restore --from /mnt/backup/daybook --to daybook-data`,
+  daybook restore --from /mnt/backup/daybook --to before --to-time 2026-01-31T12:00:00Z
+  daybook restore --from damaged --to daybook-data --to-position 8000`,
 		Args: noArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			return p.copyStore(command.Context(), "restore", strings.TrimPrefix(from, "file:"), strings.TrimPrefix(to, "file:"), disk.Restore)
-		},
+		RunE: func(command *cobra.Command, _ []string) error { return p.restore(command.Context(), &f) },
 	}
 	flags := command.Flags()
-	flags.StringVar(&from, "from", "", "the directory of the backup")
-	flags.StringVar(&to, "to", "", "the directory of the store: new or empty")
+	flags.StringVar(&f.from, "from", "", "the directory of the backup")
+	flags.StringVar(&f.to, "to", "", "the directory of the store: new or empty")
+	flags.Int64Var(&f.toPosition, "to-position", 0, "leave out every append with a record above this position")
+	flags.StringVar(&f.toTime, "to-time", "", "leave out every append that was recorded after this time: 2026-01-31T12:00:00Z, or a date, to its end")
 	must(command.MarkFlagRequired("from"))
 	must(command.MarkFlagRequired("to"))
 	return command
+}
+
+func (p *program) restore(ctx context.Context, f *restoreFlags) error {
+	if f.toPosition < 0 {
+		return usagef("--to-position: must not be negative")
+	}
+	toTime, err := parseTime("to-time", f.toTime)
+	if err != nil {
+		return err
+	}
+	from, to := strings.TrimPrefix(f.from, "file:"), strings.TrimPrefix(f.to, "file:")
+	return p.copyStore(ctx, "restore", from, to, func(ctx context.Context, progress func(done, total int64)) (disk.Copied, error) {
+		return disk.Restore(ctx, from, to, &disk.RestoreOptions{ToPosition: daybook.Position(f.toPosition), ToTime: toTime, Progress: progress})
+	})
 }

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // the commands of testscript there are:
 //
 //	serve [FLAG...]    starts a server on a free port; $URL is where
-//	stop               ends it as an operator would, and waits
+//	interrupt          ends it as an operator would, and waits
 //	crash              ends it as a power cut would, and waits
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serve,
-			"stop": func(ts *testscript.TestScript, _ bool, _ []string) {
+			"interrupt": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(running(ts).interrupt())
 				ts.Logf("%s", running(ts).log())
 			},

@@ -4,44 +4,87 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
 )
 
+// BackupOptions of a backup. Nil and zero fields mean the defaults.
+type BackupOptions struct {
+	// Progress is told how many bytes of how many are copied.
+	Progress func(done, total int64)
+	// FS is the file system of both directories. Default: that of the machine.
+	FS FS
+}
+
+// Copied tells what a backup or a restore did.
+type Copied struct {
+	Segments int   // copied
+	Bytes    int64 // of these
+	// KeptSegments were in the target already, as they are in the store, and
+	// were not copied again; KeptBytes is how large they are.
+	KeptSegments int
+	KeptBytes    int64
+	// Replaced are those of Segments that stood in the target as the store had
+	// them before: the last segment of an earlier backup, which has grown, and
+	// segments that were rewritten.
+	Replaced int
+	// LastPosition is that of the last record of the copy, and LastRecorded when
+	// it was recorded; zero if it has none.
+	LastPosition daybook.Position
+	LastRecorded time.Time
+	// LeftOut is what stands behind the end of the copy; nil if nothing does.
+	LeftOut *LeftOut
+}
+
+// LeftOut is a piece at the end of a log that was not copied.
+type LeftOut struct {
+	Bytes   int64
+	From    daybook.Position // nothing below it was left out
+	Through daybook.Position // the end of what was left out; 0 where that was not read
+	Reason  string
+}
+
 // Backup copies the store in dir to the directory target, as it is at one
-// moment, also while it is open and written: by this process or another. The
-// copy is a store. Target must be missing or empty, or hold an earlier backup
-// of the same store; then only what is new is copied.
+// moment, also while it is open and written: by this process or another.
+// Nothing is written into dir, which may lie on a medium that cannot be
+// written. The copy is a store. Index files are not copied: they are made
+// anew when the copy is opened for writing.
+//
+// Target must be missing or empty, or hold an earlier backup of the same
+// store. Then a segment is copied only if it is not there, or not the same:
+// its size, its header and its last block are compared. What a backup holds
+// that went another way than the store, because one of them was restored and
+// written since, is an *OccupiedError.
 //
 // Every frame that is copied is checked: damage is a *daybook.CorruptError. An
 // interrupted backup may be repeated. Until the first backup into a directory
 // has ended, what is there does not open; an interrupted later one leaves what
-// an earlier one left, or more.
-//
-// Progress, unless it is nil, is told how many bytes of how many are copied.
-func Backup(ctx context.Context, dir, target string, progress func(done, total int64)) error {
-	c := &copying{ctx: ctx, fs: durable.OS, from: dir, to: target, progress: progress}
-	if err := c.run(false); err != nil {
-		return fmt.Errorf("disk: back up %s to %s: %w", dir, target, err)
+// an earlier one left, or more: each file is replaced whole, or not.
+func Backup(ctx context.Context, dir, target string, options *BackupOptions) (Copied, error) {
+	var o BackupOptions
+	if options != nil {
+		o = *options
 	}
-	return nil
+	for attempt := 1; ; attempt++ {
+		c := newCopying(ctx, o.FS, dir, target, o.Progress)
+		err := c.run(c.prepareBackup)
+		if err == nil {
+			return c.report, nil
+		}
+		// The writer may have put another file in the place of one that was read.
+		if attempt < backupAttempts && c.hasChanged(err) {
+			continue
+		}
+		return Copied{}, fmt.Errorf("disk: back up %s to %s: %w", dir, target, err)
+	}
 }
 
-// Restore copies a backup into the directory dir, which must be missing or
-// empty, and checks every frame of it. It is Backup otherwise.
-func Restore(ctx context.Context, backup, dir string, progress func(done, total int64)) error {
-	c := &copying{ctx: ctx, fs: durable.OS, from: backup, to: dir, progress: progress}
-	if err := c.run(true); err != nil {
-		return fmt.Errorf("disk: restore %s to %s: %w", backup, dir, err)
-	}
-	return nil
-}
+// backupAttempts is how often a backup is begun of a store whose files are
+// replaced while they are read.
+const backupAttempts = 5
 
 // OccupiedError says that a directory holds something that a copy must not be
 // put among. Nothing in it was touched: name another, or empty it.
@@ -54,230 +97,146 @@ func (e *OccupiedError) Error() string {
 	return fmt.Sprintf("the directory %s cannot take the copy: %s", e.Dir, e.Reason)
 }
 
-// copying is a copy of a store on its way.
-type copying struct {
-	ctx      context.Context
-	fs       FS
-	from, to string
-	progress func(done, total int64)
-
-	found survey
-	end   int64           // of the last segment
-	there map[string]bool // what the target holds
-	mark  endMark         // of the target
-	done  int64
-	total int64
-}
-
-func (c *copying) run(fresh bool) (err error) {
-	if c.found, err = takeSurvey(c.fs, c.from, true); err != nil {
-		return err
-	}
+// prepareBackup refuses a target that is neither empty nor an earlier backup.
+func (c *copying) prepareBackup() (err error) {
 	if c.found.fault != nil {
 		return c.found.fault
 	}
-	if err := durable.MakeDir(c.fs, c.to); err != nil {
+	if err := c.listTarget(nil); err != nil {
 		return err
 	}
-	// Before the lock file is made in it.
-	if err := c.listTarget(fresh); err != nil {
+	if err := c.lockTarget(); err != nil {
 		return err
 	}
-	lock, err := lockStore(c.fs, c.to, time.Now)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := c.listTarget(fresh); err != nil {
+	// Nobody else writes there any more.
+	if err := c.listTarget(nil); err != nil {
 		return err
 	}
 	if err := c.lookAtTarget(); err != nil {
 		return err
 	}
-	if c.end, err = c.endOfLast(); err != nil {
+	if err := c.removeStray(""); err != nil {
 		return err
 	}
-	return c.copyAll()
-}
-
-// listTarget notes what the target holds, and refuses one that is not empty
-// or, unless it must be fresh, holds what no copy does.
-func (c *copying) listTarget(fresh bool) error {
-	names, err := c.fs.List(c.to)
-	if err != nil {
+	if err := c.measureEnd(); err != nil {
 		return err
 	}
-	c.there = map[string]bool{}
-	for _, name := range names {
-		c.there[name] = true
-		ours := isOurs(strings.TrimSuffix(name, durable.Unfinished))
-		if name != lockName && (fresh || !ours) {
-			return &OccupiedError{Dir: c.to, Reason: "it holds " + name}
-		}
-	}
-	return nil
-}
-
-// lookAtTarget refuses a target that is not empty and not an earlier copy.
-func (c *copying) lookAtTarget() error {
-	id, err := readIdentity(c.fs, c.to)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		// What segments there are come from a copy that was interrupted.
-		return c.checkSegmentsThere()
-	case err != nil:
-		return err
-	case id.ID != c.found.ID:
-		return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds another store, %s, not %s", id.ID, c.found.ID)}
-	}
-	c.mark, _, err = loadEndMark(c.fs, c.to, id.ID)
-	if err != nil {
-		return err
-	}
-	if last := c.found.found[len(c.found.found)-1]; c.mark.segment > last.header.first {
+	last := c.lastFound()
+	if c.mark.segment > last.header.first || c.mark.segment == last.header.first && c.mark.visible > c.end {
 		return c.ahead()
 	}
 	return nil
+}
+
+// lookAtTarget refuses a target that holds another store, or another history of
+// this one.
+func (c *copying) lookAtTarget() error {
+	if !c.there[identityName] {
+		// What segments there are come from a copy that was interrupted.
+		return c.checkSegmentsThere()
+	}
+	there, err := takeSurvey(c.fs, c.to, false)
+	if err != nil {
+		return err
+	}
+	if there.ID != c.found.ID {
+		return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds another store, %s, not %s", there.ID, c.found.ID)}
+	}
+	c.mark = there.mark
+	return c.checkHistory(&there)
 }
 
 func (c *copying) ahead() error {
 	return &OccupiedError{Dir: c.to, Reason: "the copy in it has records that the store has not"}
 }
 
-// checkSegmentsThere refuses segments of another store.
-func (c *copying) checkSegmentsThere() error {
-	for name := range c.there {
-		if _, isSegment := segmentFirst(name); !isSegment {
+// checkHistory looks in the source for the last changeset of an earlier backup.
+// Both go on from one beginning, and only there can they have parted.
+func (c *copying) checkHistory(there *survey) error {
+	var last frameHeader
+	for i := len(there.found) - 1; i >= 0 && last.position == 0; i-- {
+		f := &there.found[i]
+		limit := f.size
+		if there.marked && f.header.first == there.mark.segment {
+			limit = min(limit, there.mark.visible)
+		}
+		if err := c.eachFrame(f, limit, func(fr *frame) bool { last = fr.frameHeader; return true }); err != nil {
+			return err
+		}
+	}
+	if last.position == 0 {
+		return nil
+	}
+	same := false
+	for i := range c.found.found {
+		f := &c.found.found[i]
+		if i+1 < len(c.found.found) && c.found.found[i+1].header.first <= last.position || f.header.first > last.position {
 			continue
 		}
-		file, err := c.fs.Open(filepath.Join(c.to, name))
+		err := c.eachFrame(f, f.size, func(fr *frame) bool {
+			if fr.position == last.position {
+				same = fr.appendID == last.appendID && fr.ordinal == last.ordinal
+			}
+			return fr.position < last.position
+		})
 		if err != nil {
 			return err
 		}
-		data, err := headerOf(file)
-		if err := errors.Join(err, file.Close()); err != nil {
-			return err
-		}
-		if header, _, reason := decodeSegmentHeader(data); reason != "" || header.store != c.found.ID {
-			return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds %s, which belongs to another store", name)}
-		}
+	}
+	if !same {
+		return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf(
+			"the copy in it has another changeset at position %d than the store: one of them was restored and written since", last.position)}
 	}
 	return nil
 }
 
-// endOfLast returns how much of the last segment is copied: up to the end of
-// an append.
-func (c *copying) endOfLast() (int64, error) {
-	f := &c.found.found[len(c.found.found)-1]
-	end := c.found.mark.visible
-	if !c.found.bounded() {
-		file, err := c.fs.Open(f.name)
-		if err != nil {
-			return 0, err
-		}
-		defer file.Close()
-		r := &frameReader{source: file, seed: f.seed, limit: f.size, chunk: scanChunk}
-		var fault *frameError
-		end, err = r.walk(segmentHeaderSize, func(*frame) error { return nil })
-		if errors.As(err, &fault) {
-			var torn bool
-			if torn, err = isTorn(r, end, fault, f, &c.found); err == nil && !torn {
-				err = corrupt(f, fault)
-			}
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-	if c.mark.segment == f.header.first && c.mark.visible > end {
-		return 0, c.ahead()
-	}
-	return end, nil
-}
-
-// corrupt is the error for a fault in a segment of the source.
-func corrupt(f *foundSegment, fault *frameError) error {
-	return &daybook.CorruptError{
-		File: f.name, Offset: fault.offset, Position: max(fault.position, f.header.first), Reason: fault.reason,
-	}
-}
-
-// copyAll copies the segments in order, then says where they end, and only
-// then makes the directory a store.
-func (c *copying) copyAll() error {
-	var wanted []*foundSegment
-	for i := range c.found.found {
-		f := &c.found.found[i]
-		if i == len(c.found.found)-1 {
-			f.sealed = c.end
-		} else if f.size != f.sealed {
-			return corrupt(f, wrongSize(f))
-		}
-		// Below the mark of an earlier copy, all is there. What the mark lies in
-		// is copied anew.
-		if !c.there[filepath.Base(f.name)] || f.header.first >= c.mark.segment {
-			wanted = append(wanted, f)
-			c.total += f.sealed
-		}
-	}
-	c.report(0)
-	for _, f := range wanted {
-		name := filepath.Join(c.to, filepath.Base(f.name))
-		if err := durable.Write(c.fs, name, func(file File) error { return c.copySegment(f, file) }); err != nil {
-			return err
-		}
-	}
-	mark := endMark{
-		store: c.found.ID, segment: c.found.found[len(c.found.found)-1].header.first,
-		visible: c.end, synced: c.end, clean: true,
-	}
-	if err := durable.WriteFile(c.fs, filepath.Join(c.to, endName), mark.encode()); err != nil {
-		return err
-	}
-	data, err := c.found.identity.encode()
-	if err != nil || c.there[identityName] {
-		return err
-	}
-	return durable.WriteFile(c.fs, filepath.Join(c.to, identityName), data)
-}
-
-// copySegment copies one segment and checks the copy.
-func (c *copying) copySegment(f *foundSegment, to File) error {
-	from, err := c.fs.Open(f.name)
+// eachFrame visits the headers of the frames of a segment, up to the first that
+// cannot be read, or until visit says that it is enough.
+func (c *copying) eachFrame(f *foundSegment, limit int64, visit func(*frame) (more bool)) error {
+	file, err := c.fs.Open(f.name)
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	buf := make([]byte, scanChunk)
-	for offset := int64(0); offset < f.sealed; {
-		if err := c.ctx.Err(); err != nil {
+	defer file.Close()
+	r := &frameReader{source: file, seed: f.seed, limit: limit, chunk: scanChunk}
+	var fr frame
+	for offset := int64(segmentHeaderSize); offset < limit; offset += fr.size() {
+		err := r.skim(&fr, offset)
+		if _, damaged := errors.AsType[*frameError](err); damaged {
+			return nil // whoever copies the segment, or opens the copy, tells of it
+		}
+		if err != nil {
 			return err
 		}
-		n, err := from.ReadAt(buf[:min(int64(len(buf)), f.sealed-offset)], offset)
-		if err != nil && (n == 0 || !errors.Is(err, io.EOF)) {
-			if errors.Is(err, io.EOF) {
-				return corrupt(f, &frameError{offset: offset, reason: "the file ends too early"})
-			}
-			return err
+		if !visit(&fr) {
+			return nil
 		}
-		if err := writeAll(to, buf[:n], offset); err != nil {
-			return err
-		}
-		offset += int64(n)
-		c.report(int64(n))
 	}
-	r := &frameReader{source: to, seed: f.seed, limit: f.sealed, chunk: scanChunk}
-	var fault *frameError
-	_, err = r.walk(segmentHeaderSize, func(*frame) error { return c.ctx.Err() })
-	if errors.As(err, &fault) {
-		return corrupt(f, fault)
-	}
-	return err
+	return c.ctx.Err()
 }
 
-func (c *copying) report(more int64) {
-	c.done += more
-	if c.progress != nil {
-		c.progress(c.done, c.total)
+// hasChanged reports whether an error may come from a file of the source that
+// was replaced after the copy began.
+func (c *copying) hasChanged(err error) bool {
+	if !errors.Is(err, daybook.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
+		return false
 	}
+	now, err := takeSurvey(c.fs, c.from, true)
+	if err != nil || len(now.found) < len(c.found.found) {
+		return err == nil
+	}
+	for i := range c.found.found[:max(0, len(c.found.found)-1)] {
+		a, b := &c.found.found[i], &now.found[i]
+		if a.seed != b.seed || a.size != b.size || a.sealed != b.sealed {
+			return true
+		}
+	}
+	return false
+}
+
+func newCopying(ctx context.Context, fsys FS, from, to string, progress func(done, total int64)) *copying {
+	if fsys == nil {
+		fsys = durable.OS
+	}
+	return &copying{ctx: ctx, fs: fsys, from: from, to: to, progress: progress}
 }

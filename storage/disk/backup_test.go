@@ -27,8 +27,12 @@ func TestBackupIsAStoreAndCopiesOnlyWhatIsNew(t *testing.T) {
 	for _, n := range []int{20, 0, 10} {
 		fill(n)
 		var done, total int64
-		if err := disk.Backup(t.Context(), dir, target, func(d, of int64) { done, total = d, of }); err != nil {
+		report, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{Progress: func(d, of int64) { done, total = d, of }})
+		if err != nil {
 			t.Fatal(err)
+		}
+		if report.Bytes != total || report.LastPosition != endOf(t, d) || report.LeftOut != nil {
+			t.Errorf("the report is %+v, progress tells of %d bytes", report, total)
 		}
 		if done != total {
 			t.Errorf("progress ends at %d of %d", done, total)
@@ -49,7 +53,7 @@ func TestBackupIsAStoreAndCopiesOnlyWhatIsNew(t *testing.T) {
 	if err := b.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := disk.Backup(t.Context(), dir, target, nil); err == nil {
+	if _, err := disk.Backup(t.Context(), dir, target, nil); err == nil {
 		t.Error("a backup replaced a copy that has more than the store")
 	}
 }
@@ -80,7 +84,7 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := disk.Backup(t.Context(), dir, target, nil); err != nil {
+		if _, err := disk.Backup(t.Context(), dir, target, nil); err != nil {
 			t.Fatal(err)
 		}
 		b := open(t, target, nil)
@@ -117,10 +121,10 @@ func TestBackupAndRestoreRefuseOtherDirectoriesAndDamage(t *testing.T) {
 	} {
 		before := filesOf(t, target)
 		var occupied *disk.OccupiedError
-		if err := disk.Backup(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
+		if _, err := disk.Backup(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
 			t.Errorf("a backup into %s ended with %v", what, err)
 		}
-		if err := disk.Restore(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
+		if _, err := disk.Restore(t.Context(), dir, target, nil); !errors.As(err, &occupied) || occupied.Dir != target {
 			t.Errorf("a restore into %s ended with %v", what, err)
 		}
 		after := filesOf(t, target)
@@ -132,19 +136,19 @@ func TestBackupAndRestoreRefuseOtherDirectoriesAndDamage(t *testing.T) {
 			t.Errorf("%s was changed", what)
 		}
 	}
-	if err := disk.Restore(t.Context(), dir, closed.put(t), nil); err == nil {
+	if _, err := disk.Restore(t.Context(), dir, closed.put(t), nil); err == nil {
 		t.Error("restored over a store")
 	}
 	for _, name := range closed.segments() {
 		damaged := closed.with(name, flip(closed[name], len(closed[name])-20, 2)).put(t)
-		err := disk.Backup(t.Context(), damaged, filepath.Join(t.TempDir(), "b"), nil)
+		_, err := disk.Backup(t.Context(), damaged, filepath.Join(t.TempDir(), "b"), nil)
 		var corrupt *daybook.CorruptError
 		if !errors.As(err, &corrupt) || filepath.Base(corrupt.File) != name {
 			t.Errorf("a damaged %s is backed up with %v", name, err)
 		}
 	}
 	restored := filepath.Join(t.TempDir(), "restored")
-	if err := disk.Restore(t.Context(), dir, restored, nil); err != nil {
+	if _, err := disk.Restore(t.Context(), dir, restored, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, "restored", wholeLog(t, open(t, restored, nil)), all)
@@ -154,18 +158,18 @@ func TestInterruptedBackupIsNoStoreAndCanBeRepeated(t *testing.T) {
 	closed, all := smallStore(t)
 	dir, target := closed.put(t), t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	err := disk.Backup(ctx, dir, target, func(done, total int64) {
+	_, err := disk.Backup(ctx, dir, target, &disk.BackupOptions{Progress: func(done, total int64) {
 		if done > total/2 {
 			cancel()
 		}
-	})
+	}})
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("a backup that was cancelled half way ends with %v", err)
 	}
 	if _, err := disk.Open(target, &disk.Options{ReadOnly: true}); err == nil {
 		t.Error("half a backup opens")
 	}
-	if err := disk.Backup(t.Context(), dir, target, nil); err != nil {
+	if _, err := disk.Backup(t.Context(), dir, target, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, "the repeated backup", wholeLog(t, open(t, target, nil)), all)
@@ -180,7 +184,7 @@ func TestBackupOfACrashedStoreEndsBeforeTheTornTail(t *testing.T) {
 	torn := filesOf(t, dir)[firstSegment]
 	crashed := before.with(firstSegment, torn[:len(torn)-3]).put(t)
 	target := t.TempDir()
-	if err := disk.Backup(t.Context(), crashed, target, nil); err != nil {
+	if _, err := disk.Backup(t.Context(), crashed, target, nil); err != nil {
 		t.Fatal(err)
 	}
 	wantRecords(t, "the backup", wholeLog(t, open(t, target, nil)), want)

@@ -125,6 +125,9 @@ func removeUnborn(fsys FS, dir string) error {
 		return err
 	}
 	for _, name := range names {
+		if name == restoreName+durable.Unfinished {
+			return fmt.Errorf("a restore into %s was interrupted: run it again, or empty the directory", dir)
+		}
 		first, ok := segmentFirst(name)
 		if !ok {
 			continue

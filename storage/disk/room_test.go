@@ -49,7 +49,7 @@ func TestRoomBehindTheLogIsNeverTakenForIt(t *testing.T) {
 	reader := open(t, dir, &disk.Options{ReadOnly: true})
 	wantRecords(t, "read beside the writer", wholeLog(t, reader), all)
 	backup := t.TempDir()
-	if err := disk.Backup(t.Context(), dir, backup, nil); err != nil {
+	if _, err := disk.Backup(t.Context(), dir, backup, nil); err != nil {
 		t.Fatal(err)
 	}
 	if names := filesOf(t, backup).segments(); blank(tail(filesOf(t, backup)[names[len(names)-1]])) {

@@ -45,32 +45,16 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(daybook.StreamID) (daybook.Head, error)) error {
 	var held []*summary // of the append that is not whole yet
 	_, err := l.reader(s, end, scanChunk).walk(from, func(f *frame) error {
-		summary, ok := summarise(f, s.number)
+		next, ok := summarise(f, s.number)
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
 		}
-		if held = append(held, summary); f.more() {
+		if held = append(held, next); f.more() {
 			return nil
 		}
-		for i, summary := range held {
-			if i == 0 || summary.appendID != held[i-1].appendID {
-				p.addAppend(summary)
-			}
-			st, made := p.streams.get(summary.stream)
-			if made {
-				head, err := headBefore(summary.stream)
-				if err != nil {
-					return err
-				}
-				st.end = endOf(head)
-			}
-			p.add(st, summary)
-		}
-		for one := range byAppend(held) {
-			p.settle(one, func(claimKey) {})
-		}
+		err := p.take(held, func(first *summary) (daybook.Head, error) { return headBefore(first.stream) })
 		held = held[:0]
-		return nil
+		return err
 	})
 	if fault, ok := errors.AsType[*frameError](err); ok {
 		err = &daybook.CorruptError{
@@ -78,6 +62,29 @@ func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(day
 		}
 	}
 	return err
+}
+
+// take takes in appends, whole. It asks where a stream ended before a changeset
+// of it, the first in the segment.
+func (p *part) take(summaries []*summary, before func(*summary) (daybook.Head, error)) error {
+	for i, summary := range summaries {
+		if i == 0 || summary.appendID != summaries[i-1].appendID {
+			p.addAppend(summary)
+		}
+		st, made := p.streams.get(summary.stream)
+		if made {
+			head, err := before(summary)
+			if err != nil {
+				return err
+			}
+			st.end = endOf(head)
+		}
+		p.add(st, summary)
+	}
+	for one := range byAppend(summaries) {
+		p.settle(one, func(claimKey) {})
+	}
+	return nil
 }
 
 // headBefore returns where a stream ends below a segment: by indexes that are

@@ -1,0 +1,321 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// CheckOptions of a check. Nil and zero fields mean the defaults.
+type CheckOptions struct {
+	// Deep reads every byte of the segments too, and compares what the index
+	// files say with them. Default: the structure only.
+	Deep bool
+	// MaxProblems bounds how many problems the report keeps; all are counted.
+	// Default 1,000.
+	MaxProblems int
+	// Progress is told how many bytes of how many are checked.
+	Progress func(done, total int64)
+	// FS is the file system. Default: that of the machine.
+	FS FS
+}
+
+// CheckReport says what a check of the files of a store found.
+type CheckReport struct {
+	Problems []Problem // in the order in which they were met
+	Found    int64     // how many there are, those beyond MaxProblems too
+	// Skipped names what was not checked, and why.
+	Skipped []string
+	// Notes name what is no problem and worth to know: a torn tail, an index
+	// file that is missing.
+	Notes []string
+
+	ID           daybook.ID // of the store
+	Live         bool       // a writer had it open
+	Segments     int
+	SegmentBytes int64
+	IndexFiles   int
+	IndexBytes   int64
+	Changesets   int64            // that were read: all, if Deep
+	Records      int64            // in these
+	End          daybook.Position // of the log
+}
+
+// OK reports whether nothing was found.
+func (r *CheckReport) OK() bool { return r.Found == 0 }
+
+// Problem is something in the files of a store that cannot be right.
+type Problem struct {
+	Kind     ProblemKind
+	File     string
+	Offset   int64            // in the file; 0 where it is about all of it
+	Position daybook.Position // the lowest that it can concern; 0 where it is about none
+	Reason   string
+}
+
+// String returns the problem on one line.
+func (p Problem) String() string {
+	text := fmt.Sprintf("%s: %s at offset %d", p.Kind, p.File, p.Offset)
+	if p.Position > 0 {
+		text += fmt.Sprintf(", position %d", p.Position)
+	}
+	return text + ": " + p.Reason
+}
+
+// ProblemKind says what of a store is wrong, and so what to do.
+type ProblemKind string
+
+// What can be wrong.
+const (
+	BrokenStore   ProblemKind = "store"     // daybook.json cannot be read, or the store not be opened
+	BrokenChain   ProblemKind = "chain"     // a segment that is missing, of a wrong size, or has a wrong header
+	BrokenFrame   ProblemKind = "frame"     // bytes of a segment that are not as they were written
+	BrokenOrder   ProblemKind = "order"     // a changeset that does not follow the ones before it
+	BrokenIndex   ProblemKind = "index"     // bytes of an index file that are not as they were written
+	BrokenAnswers ProblemKind = "agreement" // an index file that says something else than its segments
+)
+
+// Check checks the files of the store in dir without writing anything: of one
+// that is closed, that another process has open, or of a backup. While it is
+// written, what was there when the check began is checked.
+//
+// Quick, it checks that the segments form a chain: headers, names, sizes; that
+// each index file is as it was written, piece by piece, was made of these
+// segments, and tells where each of its streams ends; and the end of the log,
+// as opening does. Deep, it reads every frame of every segment, checks that
+// positions, ordinals, times, versions and changeset numbers follow each other,
+// and that the index files give every answer as the segments do: ids of
+// appends, claims, heads, changesets of streams, positions by type, tag,
+// partition and stream type.
+//
+// A store without index files is read whole, to find its end. Deep takes
+// memory for each stream and claim, and for the index of one segment. What
+// Check does not look at, verify.Store does: it reads as programs do.
+//
+// The error tells what kept it from finishing; damage is no error. It matches
+// fs.ErrNotExist if there is no store.
+func Check(ctx context.Context, dir string, options *CheckOptions) (CheckReport, error) {
+	c := &check{ctx: ctx, dir: dir}
+	if options != nil {
+		c.options = *options
+	}
+	if c.options.MaxProblems <= 0 {
+		c.options.MaxProblems = 1000
+	}
+	if c.options.FS == nil {
+		c.options.FS = durable.OS
+	}
+	c.fs = c.options.FS
+	if err := c.run(); err != nil {
+		return c.report, fmt.Errorf("disk: check %s: %w", dir, err)
+	}
+	return c.report, nil
+}
+
+// check is a check on its way.
+type check struct {
+	ctx     context.Context
+	dir     string
+	options CheckOptions
+	fs      FS
+	report  CheckReport
+
+	segments []checkedSegment // in the order of their names
+	indexes  []checkedIndex
+	done     int64
+	total    int64
+}
+
+// checkedSegment is a segment file and what is known of it.
+type checkedSegment struct {
+	foundSegment
+	sound bool  // its header is
+	limit int64 // how much of it is log
+}
+
+func (c *check) found(p Problem) {
+	c.report.Found++
+	if len(c.report.Problems) < c.options.MaxProblems {
+		c.report.Problems = append(c.report.Problems, p)
+	}
+}
+
+// foundDamage is found for what opening reports.
+func (c *check) foundDamage(kind ProblemKind, damage *daybook.CorruptError) {
+	c.found(Problem{Kind: kind, File: damage.File, Offset: damage.Offset, Position: damage.Position, Reason: damage.Reason})
+}
+
+func (c *check) note(format string, args ...any) {
+	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
+}
+
+func (c *check) skip(format string, args ...any) {
+	c.report.Skipped = append(c.report.Skipped, fmt.Sprintf(format, args...))
+}
+
+func (c *check) advance(more int64) {
+	if c.done += more; c.options.Progress != nil {
+		c.options.Progress(c.done, c.total)
+	}
+}
+
+func (c *check) run() error {
+	id, err := readIdentity(c.fs, c.dir)
+	if damage, ok := errors.AsType[*daybook.CorruptError](err); ok {
+		c.foundDamage(BrokenStore, damage)
+		c.skip("everything else: without %s nobody knows which store this is", identityName)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.report.ID = id.ID
+	// What index files are there before the segments are listed: each tells of
+	// segments that stay.
+	if err := c.openIndexes(); err != nil {
+		return err
+	}
+	defer c.closeIndexes()
+	if err := c.chain(); err != nil {
+		return err
+	}
+	if err := c.openingFinds(); err != nil {
+		return err
+	}
+	for i := range c.indexes {
+		c.total += c.indexes[i].size
+	}
+	if c.options.Deep {
+		for i := range c.segments {
+			c.total += c.segments[i].limit
+		}
+	}
+	c.advance(0)
+	if err := c.checkIndexes(); err != nil || !c.options.Deep {
+		return err
+	}
+	return c.checkLog()
+}
+
+// chain checks the headers and sizes of all segments, and that none is missing.
+func (c *check) chain() error {
+	names, err := c.fs.List(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		first, ok := segmentFirst(name)
+		if !ok {
+			continue
+		}
+		if err := c.link(first); err != nil {
+			return err
+		}
+	}
+	c.report.Segments = len(c.segments)
+	return nil
+}
+
+// link looks at the segment of a name behind those that were looked at.
+func (c *check) link(first daybook.Position) error {
+	f := checkedSegment{foundSegment: foundSegment{name: filepath.Join(c.dir, segmentName(first))}}
+	file, err := c.fs.Open(f.name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if f.size, err = file.Size(); err != nil {
+		return err
+	}
+	b, err := headerOf(file)
+	if err != nil {
+		return err
+	}
+	var reason string
+	f.header, f.seed, reason = decodeSegmentHeader(b)
+	switch {
+	case reason != "":
+	case f.header.store != c.report.ID:
+		reason = fmt.Sprintf("the segment belongs to another store, %s", f.header.store)
+	case f.header.first != first:
+		reason = fmt.Sprintf("the segment begins at position %d, not where its name says", f.header.first)
+	}
+	f.limit, f.sound = f.size, reason == ""
+	if n := len(c.segments); f.sound && n > 0 {
+		c.follow(&c.segments[n-1], &f)
+	} else if f.sound && f.header.previous != 0 {
+		c.foundDamage(BrokenChain, missingSegment(c.dir, f.header.previous))
+	}
+	if reason != "" {
+		c.found(Problem{Kind: BrokenChain, File: f.name, Position: first, Reason: reason})
+	}
+	c.segments = append(c.segments, f)
+	c.report.SegmentBytes += f.size
+	return nil
+}
+
+// follow checks that a segment follows the one before it.
+func (c *check) follow(before, f *checkedSegment) {
+	first, _ := segmentFirst(filepath.Base(before.name))
+	if f.header.previous != first {
+		c.foundDamage(BrokenChain, missingSegment(c.dir, f.header.previous))
+		return
+	}
+	before.sealed = f.header.previousBytes
+	if before.size != before.sealed {
+		fault := wrongSize(&before.foundSegment)
+		c.found(Problem{Kind: BrokenChain, File: before.name, Offset: fault.offset, Position: first, Reason: fault.reason})
+	}
+	before.limit = min(before.limit, before.sealed)
+}
+
+// openingFinds opens the store for reading, and takes over what that says.
+func (c *check) openingFinds() error {
+	survey, err := takeSurvey(c.fs, c.dir, true)
+	if err != nil {
+		return err
+	}
+	c.report.Live = survey.live
+	d, err := Open(c.dir, &Options{ReadOnly: true, FS: c.fs})
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		c.found(Problem{Kind: BrokenStore, File: c.dir, Reason: err.Error()})
+		return nil
+	}
+	defer d.Close()
+	r := d.Recovery()
+	d.log.mu.RLock()
+	defer d.log.mu.RUnlock()
+	c.report.End = d.log.index.shown.last
+	if r.Damage == nil {
+		// A segment may have been begun meanwhile, or not be shown yet.
+		n := min(len(d.log.segments), len(c.segments))
+		last := &c.segments[n-1]
+		last.limit = min(last.limit, d.log.segments[n-1].end)
+		c.segments = c.segments[:n]
+	}
+	if r.Cut != nil {
+		c.note("%s ends with %d bytes of an append that was never acknowledged; the next writer drops them", r.Cut.File, r.Cut.Length)
+	}
+	if r.Damage != nil && !c.isKnown(r.Damage) {
+		c.foundDamage(BrokenFrame, r.Damage)
+	}
+	return nil
+}
+
+// isKnown reports whether a problem of the same file and offset was found.
+func (c *check) isKnown(damage *daybook.CorruptError) bool {
+	for _, p := range c.report.Problems {
+		if p.File == damage.File && p.Offset == damage.Offset {
+			return true
+		}
+	}
+	return false
+}
