@@ -59,7 +59,7 @@ func (r *Recovery) report(logger *slog.Logger, dir string) {
 	level, what := slog.LevelInfo, "store opened"
 	attributes := []slog.Attr{
 		slog.String("dir", dir), slog.Bool("clean", r.Clean), slog.Int("segments", r.Segments),
-		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records), slog.Duration("took", r.Took),
+		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records), slog.String("took", r.Took.String()),
 	}
 	if n := len(r.Reindexed); n > 0 {
 		attributes = append(attributes, slog.Int("reindexed", n), slog.String("because", r.Reindexed[0].Reason))
