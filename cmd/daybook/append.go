@@ -219,7 +219,8 @@ func (p *program) append(ctx context.Context, a daybook.Append) error {
 	}
 	return p.with(writing, func(store *daybook.Store) error {
 		receipt, err := store.AppendAll(ctx, a)
-		if err != nil && !errors.Is(err, daybook.ErrRefused) {
+		// Where the log is damaged nothing is stored by trying again.
+		if err != nil && !errors.Is(err, daybook.ErrRefused) && !errors.Is(err, daybook.ErrCorrupt) {
 			return hinted(err, "whether it is stored is not known: send it again with --id %s, it is stored once", a.ID)
 		}
 		if err != nil {

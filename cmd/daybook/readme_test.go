@@ -7,7 +7,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/daybook-go/daybook/storage/disk"
 )
 
 // TestTheWalkThroughOfTheREADMEPrintsWhatItSays runs every command of the
@@ -30,11 +33,32 @@ func TestThePageOfTheCommandLinePrintsWhatItSays(t *testing.T) {
 	checkPage(t, "../../docs/cli.md", func(_ string, run func(url string)) { run("http://localhost:7070") })
 }
 
+// TestThePagesForOperatorsPrintWhatTheySay runs every command of the pages
+// about running a store and about what goes wrong.
+func TestThePagesForOperatorsPrintWhatTheySay(t *testing.T) {
+	for _, page := range []string{"operations", "when-things-go-wrong"} {
+		checkPage(t, "../../docs/"+page+".md", func(_ string, run func(url string)) { run("http://localhost:7070") })
+	}
+}
+
+// TestMessagesThatNoCommandShowsStandOnThePageAboutWhatGoesWrong looks for the
+// messages that take a failing disk.
+func TestMessagesThatNoCommandShowsStandOnThePageAboutWhatGoesWrong(t *testing.T) {
+	page, err := os.ReadFile("../../docs/when-things-go-wrong.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	message, _, _ := strings.Cut((&disk.FailedError{Err: syscall.ENOSPC}).Error(), ": no space")
+	if !strings.Contains(string(page), message) {
+		t.Errorf("the page does not have %q", message)
+	}
+}
+
 // checkPage runs the console blocks of a page, each inside of around, and
 // compares what they print. DAYBOOK_UPDATE=1 writes it into the page.
 func checkPage(t *testing.T, name string, around func(dir string, run func(url string))) {
 	t.Helper()
-	for _, tool := range []string{"bash", "curl"} {
+	for _, tool := range []string{"bash", "curl", "flock", "dd"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("SKIPPED: the commands of %s need %s, which is not on this machine", name, tool)
 		}
@@ -95,6 +119,7 @@ func runBlock(t *testing.T, dir, url, block string) string {
 var (
 	times = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	sizes = regexp.MustCompile(`\d[\d,]* bytes|bytes +\d[\d,]*`)
+	who   = regexp.MustCompile(`process \d+ on [^,]+,|took=\S+|in \d+m?s\b`)
 	ids   = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 )
 
@@ -102,6 +127,7 @@ var (
 func timeless(text string) string {
 	text = times.ReplaceAllString(text, "TIME")
 	text = sizes.ReplaceAllString(text, "BYTES")
+	text = who.ReplaceAllString(text, "WHO")
 	text = ids.ReplaceAllString(text, "ID")
 	return regexp.MustCompile(` {2,}`).ReplaceAllString(text, "  ")
 }

@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 //	serve [FLAG...]    starts a server on a free port; $URL is where
 //	interrupt          ends it as an operator would, and waits
 //	crash              ends it as a power cut would, and waits
+//	logged TEXT        looks for a text in the log of the server
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
 //	flip FILE TEXT     damages the first byte of a text in a file
@@ -46,7 +47,12 @@ func TestScripts(t *testing.T) {
 				ts.Check(running(ts).interrupt())
 				ts.Logf("%s", running(ts).log())
 			},
-			"crash":   func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).kill() },
+			"crash": func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).kill() },
+			"logged": func(ts *testscript.TestScript, _ bool, args []string) {
+				if log := running(ts).log(); !strings.Contains(log, args[0]) {
+					ts.Fatalf("the log of the server does not have %q:\n%s", args[0], log)
+				}
+			},
 			"exits":   exits,
 			"cut-end": cutEnd,
 			"flip":    flip,

@@ -12,16 +12,29 @@ import (
 )
 
 func (p *program) statsCommand() *cobra.Command {
-	return &cobra.Command{
+	var files bool
+	command := &cobra.Command{
 		Use:     "stats",
 		GroupID: "keep",
 		Short:   "Count what the store holds",
-		Long:    `Counts streams, changesets and records, and tells where the log ends.`,
+		Long: `Counts streams, changesets and records, and tells where the log ends.
+
+--disk tells of the files of a directory instead: how much log, index and room
+there is, what is not indexed, how much is free, who writes it, and what the
+last opening that had something to recover did.`,
 		Example: `  daybook stats
-  daybook stats --json`,
+  daybook stats --json
+  daybook stats --disk`,
 		Args: noArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return p.stats(command.Context()) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			if files {
+				return p.diskStats(command.Context())
+			}
+			return p.stats(command.Context())
+		},
 	}
+	command.Flags().BoolVar(&files, "disk", false, "tell of the files")
+	return command
 }
 
 func (p *program) stats(ctx context.Context) error {

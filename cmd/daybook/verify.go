@@ -12,8 +12,14 @@ import (
 	"github.com/daybook-go/daybook/verify"
 )
 
+// verifyFlags are the flags of the verify subcommand.
+type verifyFlags struct {
+	quick, deep bool
+	options     verify.Options
+}
+
 func (p *program) verifyCommand() *cobra.Command {
-	var options verify.Options
+	var f verifyFlags
 	command := &cobra.Command{
 		Use:     "verify",
 		GroupID: "keep",
@@ -23,14 +29,40 @@ stream alone, and checks that it all agrees: positions, times, versions,
 changesets, ids, claims, references, heads, counts and deletions. It works on every store,
 also through a server and while others append.
 
+--quick checks the files of a directory instead, without reading the log:
+that the segments form a chain, and every byte of the index files. --deep does
+that, reads every byte of the log, compares what the index files say with it,
+and then does all of the above. Both work on a store that is closed, that a
+server has open, or that is a backup, and change nothing.
+
 Findings are written to standard output, one a line, and make exit code 1.`,
 		Example: `  daybook verify
   daybook verify --store http://127.0.0.1:7070
-  daybook verify --json`,
+  daybook verify --quick --store file:/mnt/backup/daybook
+  daybook verify --deep --json`,
 		Args: noArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return p.verify(command.Context(), options) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			ctx := command.Context()
+			if !f.quick && !f.deep {
+				return p.verify(ctx, f.options)
+			}
+			found, err := p.verifyFiles(ctx, &f)
+			if err != nil || f.quick {
+				return errors.Join(err, found)
+			}
+			// What the files have is told; how programs see it, too.
+			err = p.verify(ctx, f.options)
+			if found != nil && (err == nil || exitOf(err) == exitFailed && ctx.Err() == nil) {
+				return found
+			}
+			return err
+		},
 	}
-	command.Flags().IntVar(&options.MaxFindings, "max-findings", 1000, "write at most so many findings; all are counted")
+	flags := command.Flags()
+	flags.BoolVar(&f.quick, "quick", false, "check the files, without reading the log")
+	flags.BoolVar(&f.deep, "deep", false, "check every byte of the files too, and that index files agree with the log")
+	flags.IntVar(&f.options.MaxFindings, "max-findings", 1000, "write at most so many findings; all are counted")
+	command.MarkFlagsMutuallyExclusive("quick", "deep")
 	return command
 }
 

@@ -165,6 +165,7 @@ func (s *scan) reindex(of *segment) {
 	}
 	row, err := x.build(of, s.log.index.partOf(of))
 	if err != nil {
+		s.unmade = err
 		told.Reason += fmt.Sprintf("; making it anew failed: %v", err)
 	} else if err := s.adoptRow(row); err != nil {
 		told.Reason += fmt.Sprintf("; closing the old one failed: %v", err)

@@ -47,7 +47,7 @@ type CheckReport struct {
 }
 
 // OK reports whether nothing was found.
-func (r *CheckReport) OK() bool { return r.Found == 0 }
+func (r CheckReport) OK() bool { return r.Found == 0 }
 
 // Problem is something in the files of a store that cannot be right.
 type Problem struct {

@@ -51,6 +51,7 @@ type Driver struct {
 func Open(dir string, options *Options) (*Driver, error) {
 	d := &Driver{options: options.withDefaults()}
 	d.log = newLog(dir, d.options.FS)
+	d.recovery.At = d.options.Now()
 	open := d.openWriter
 	if d.options.ReadOnly {
 		open = d.openReader
@@ -61,7 +62,13 @@ func Open(dir string, options *Options) (*Driver, error) {
 	index := &d.log.index
 	d.recovery.Segments, d.recovery.Damage = len(d.log.segments), d.log.damage
 	d.recovery.Changesets, d.recovery.Records = index.changesets, index.records
+	d.recovery.Took = max(0, d.options.Now().Sub(d.recovery.At))
 	d.recovery.report(d.options.Logger, dir)
+	if d.writer != nil {
+		if err := d.recovery.keep(d.options.FS, dir); err != nil {
+			d.options.Logger.Warn("what opening did could not be kept in a file", "file", d.log.path(recoveryName), "error", err)
+		}
+	}
 	return d, nil
 }
 

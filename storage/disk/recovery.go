@@ -2,15 +2,22 @@ package disk
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"path/filepath"
+	"time"
 
 	"github.com/daybook-go/daybook"
 )
 
 // Recovery tells what opening a store found and did.
 type Recovery struct {
-	Created    bool // there was none; an empty one was made
-	Clean      bool // the last writer closed it, and nothing happened since
+	At         time.Time     // when the store was opened
+	Took       time.Duration // until it could be used
+	Created    bool          // there was none; an empty one was made
+	Clean      bool          // the last writer closed it, and nothing happened since
 	Segments   int
 	Changesets int64
 	Records    int64
@@ -52,7 +59,7 @@ func (r *Recovery) report(logger *slog.Logger, dir string) {
 	level, what := slog.LevelInfo, "store opened"
 	attributes := []slog.Attr{
 		slog.String("dir", dir), slog.Bool("clean", r.Clean), slog.Int("segments", r.Segments),
-		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records),
+		slog.Int64("changesets", r.Changesets), slog.Int64("records", r.Records), slog.String("took", r.Took.String()),
 	}
 	if n := len(r.Reindexed); n > 0 {
 		attributes = append(attributes, slog.Int("reindexed", n), slog.String("because", r.Reindexed[0].Reason))
@@ -67,4 +74,42 @@ func (r *Recovery) report(logger *slog.Logger, dir string) {
 		attributes = append(attributes, slog.String("damage", r.Damage.Error()))
 	}
 	logger.LogAttrs(context.Background(), level, what, attributes...)
+}
+
+// recoveryName is the file that holds what the last opening for writing that
+// found something to recover did. It is there for people: nothing is decided by
+// it, and it is written without a sync.
+const recoveryName = "RECOVERY"
+
+// keep writes the file, if there is something to tell.
+func (r *Recovery) keep(fsys FS, dir string) (err error) {
+	if r.Created || r.Clean && len(r.Reindexed) == 0 {
+		return nil
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	file, err := fsys.Create(filepath.Join(dir, recoveryName))
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeAll(file, append(data, '\n'), 0), file.Close())
+}
+
+// lastRecovery returns what the file holds; nil if there is none, or only a
+// part of it.
+func lastRecovery(fsys FS, dir string) (*Recovery, error) {
+	data, err := readFile(fsys, filepath.Join(dir, recoveryName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var r Recovery
+	if json.Unmarshal(data, &r) != nil {
+		return nil, nil
+	}
+	return &r, nil
 }

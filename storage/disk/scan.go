@@ -19,6 +19,10 @@ type scan struct {
 	// at which they begin.
 	missed    map[daybook.Position]error
 	reindexed []Reindexed
+	unmade    error // why an index file that is missing could not be made
+	// step is told of each frame that was read, if it is not nil. An error ends
+	// the scan.
+	step func(bytes int64) error
 }
 
 func newScan(l *log) *scan {
@@ -174,6 +178,11 @@ func (s *scan) take(target *segment, f *frame) error {
 	}
 	s.held = append(s.held, summary)
 	s.bytes += f.size()
+	if s.step != nil {
+		if err := s.step(f.size()); err != nil {
+			return err
+		}
+	}
 	if f.more() {
 		return nil
 	}

@@ -104,7 +104,8 @@ func (s *survey) list(fsys FS, dir string) error {
 func isOurs(name string) bool {
 	_, isSegment := segmentFirst(name)
 	_, _, isIndex := indexSpan(name)
-	return isSegment || isIndex || name == identityName || name == endName || name == lockName || name == spareName || name == restoreName
+	return isSegment || isIndex || name == identityName || name == endName || name == lockName || name == spareName ||
+		name == restoreName || name == recoveryName || name == reindexName
 }
 
 // bounded reports whether the mark bounds what may be seen.
