@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,9 +49,11 @@ func TestMessagesThatNoCommandShowsStandOnThePageAboutWhatGoesWrong(t *testing.T
 	if err != nil {
 		t.Fatal(err)
 	}
-	message, _, _ := strings.Cut((&disk.FailedError{Err: syscall.ENOSPC}).Error(), ": no space")
-	if !strings.Contains(string(page), message) {
-		t.Errorf("the page does not have %q", message)
+	for _, err := range []error{&disk.FullError{Err: syscall.ENOSPC}, &disk.FailedError{Err: syscall.EIO}, &disk.UnwritableError{Dir: "D", Err: syscall.EROFS}} {
+		message := strings.TrimSuffix(strings.TrimPrefix(err.Error(), "disk: the store in D "), ": "+errors.Unwrap(err).Error())
+		if !strings.Contains(string(page), message) {
+			t.Errorf("the page does not have %q", message)
+		}
 	}
 }
 

@@ -88,7 +88,8 @@ func (c *copying) prepareRestore() error {
 		return err
 	}
 	goesOn := err == nil
-	mayHave := func(name string) bool { return goesOn && name != identityName }
+	// With the same note, only that was left to be removed.
+	mayHave := func(name string) bool { return goesOn && (name != identityName || bytes.Equal(begun, note)) }
 	if err := c.listTarget(mayHave); err != nil {
 		return err
 	}
