@@ -311,7 +311,7 @@ func killedHistory(t *testing.T, seed uint64) ([]porcupine.Operation, map[dayboo
 	for range linearLives {
 		s := start()
 		w.serve(s.url, false)
-		w.await(t, callsPerLife/2 + random.IntN(callsPerLife))
+		w.await(t, callsPerLife/2+random.IntN(callsPerLife))
 		s.kill()
 	}
 	w.serve("", true)
