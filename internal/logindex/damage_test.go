@@ -44,7 +44,7 @@ func TestDamageIsNotMerged(t *testing.T) {
 	g.segment(60)
 	g.segment(60)
 	first, second := g.build(t, 0, 1), g.build(t, 1, 2)
-	first[headerBytes+100] ^= 1
+	first[HeaderBytes+100] ^= 1
 	var file bytes.Buffer
 	if _, err := Merge(&file, true, openRun(t, first), openRun(t, second)); !isDamaged(err) {
 		t.Errorf("merging a damaged index answers %v", err)
@@ -57,7 +57,7 @@ func FuzzDecoders(f *testing.F) {
 	g := newGenerator(f)
 	g.segment(20)
 	file := g.build(f, 0, 1)
-	f.Add(file[headerBytes : headerBytes+2000])
+	f.Add(file[HeaderBytes : HeaderBytes+2000])
 	f.Add(file[len(file)-400 : len(file)-trailerBytes-4])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e := entries{rest: b}

@@ -9,13 +9,15 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// formatVersion is written into every file; one with another version is built
-// anew.
-const formatVersion = 2
+// FormatVersion is written into every file; one with a lower version is built
+// anew, and one with a higher version belongs to a newer program.
+const FormatVersion = 2
+
+// HeaderBytes is how long the header of a file is.
+const HeaderBytes = 40
 
 const (
 	fileMagic    = "DAYBKIDX"
-	headerBytes  = 40
 	trailerMagic = "DAYBKEIX"
 	trailerBytes = 32
 )
@@ -23,14 +25,25 @@ const (
 // encodeHeader returns the first bytes of a file. Their checksum is the seed
 // of all others in it.
 func encodeHeader(store daybook.ID, first daybook.Position) []byte {
-	b := make([]byte, headerBytes)
+	b := make([]byte, HeaderBytes)
 	copy(b, fileMagic)
 	le := binary.LittleEndian
-	le.PutUint32(b[8:], formatVersion)
+	le.PutUint32(b[8:], FormatVersion)
 	copy(b[16:], store[:])
 	le.PutUint64(b[32:], uint64(first))
 	le.PutUint32(b[12:], headerSum(b))
 	return b
+}
+
+// Newer returns the version of the file that begins with a header, if that is
+// sound and the version above FormatVersion.
+func Newer(header []byte) (version int, ok bool) {
+	le := binary.LittleEndian
+	if len(header) < HeaderBytes || string(header[:len(fileMagic)]) != fileMagic || le.Uint32(header[12:]) != headerSum(header[:HeaderBytes]) {
+		return 0, false
+	}
+	version = int(le.Uint32(header[8:]))
+	return version, version > FormatVersion
 }
 
 // headerSum is the checksum of a header, its own field at 12 taken as zero.

@@ -28,8 +28,8 @@ type Run struct {
 // or of another version of this package. The reader must stay usable for as
 // long as the Run is.
 func Open(from io.ReaderAt, size int64, store daybook.ID) (*Run, error) {
-	header := make([]byte, headerBytes)
-	if n, err := from.ReadAt(header, 0); n < headerBytes {
+	header := make([]byte, HeaderBytes)
+	if n, err := from.ReadAt(header, 0); n < HeaderBytes {
 		if err == io.EOF {
 			err = fmt.Errorf("%w: it ends within its header", ErrDamaged)
 		}
@@ -41,7 +41,7 @@ func Open(from io.ReaderAt, size int64, store daybook.ID) (*Run, error) {
 		return nil, fmt.Errorf("%w: it does not begin as an index of this store and version does", ErrDamaged)
 	}
 	seed := le.Uint32(header[12:])
-	if size < headerBytes+trailerBytes {
+	if size < HeaderBytes+trailerBytes {
 		return nil, fmt.Errorf("%w: it has only %d bytes", ErrDamaged, size)
 	}
 	trailer, err := readPiece(from, seed, size-trailerBytes, make([]byte, trailerBytes))
@@ -49,7 +49,7 @@ func Open(from io.ReaderAt, size int64, store daybook.ID) (*Run, error) {
 		return nil, err
 	}
 	offset, length := int64(le.Uint64(trailer[8:])), int64(le.Uint64(trailer[16:]))
-	if string(trailer[:8]) != trailerMagic || length < checksumBytes || offset < headerBytes || offset != size-trailerBytes-length {
+	if string(trailer[:8]) != trailerMagic || length < checksumBytes || offset < HeaderBytes || offset != size-trailerBytes-length {
 		return nil, fmt.Errorf("%w: it does not end as an index does", ErrDamaged)
 	}
 	b, err := readPiece(from, seed, offset, make([]byte, length))
@@ -72,14 +72,14 @@ func (r *Run) open(from io.ReaderAt, seed uint32, end int64) error {
 	for _, size := range r.marks {
 		marks += size
 	}
-	if r.fences < checksumBytes || r.tableEnd < headerBytes || marks != end {
+	if r.fences < checksumBytes || r.tableEnd < HeaderBytes || marks != end {
 		return fmt.Errorf("%w: its contents contradict its size", ErrDamaged)
 	}
 	fences, err := readPiece(from, seed, r.tableEnd, make([]byte, r.fences))
 	if err != nil {
 		return err
 	}
-	if r.table, err = openTable(from, seed, headerBytes, fences); err != nil {
+	if r.table, err = openTable(from, seed, HeaderBytes, fences); err != nil {
 		return err
 	}
 	if r.table.offsets[r.table.pages()] != r.tableEnd {

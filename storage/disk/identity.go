@@ -54,7 +54,7 @@ func readIdentity(fsys FS, dir string) (identity, error) {
 		return damaged("not JSON: " + err.Error())
 	}
 	if id.Format > formatVersion {
-		return identity{}, &FormatError{Dir: dir, Version: id.Format}
+		return identity{}, &FormatError{Dir: dir, File: identityName, Version: id.Format, Known: formatVersion}
 	}
 	again, err := id.encode()
 	if err != nil || id.Format != formatVersion || !bytes.Equal(data, again) {
@@ -63,15 +63,18 @@ func readIdentity(fsys FS, dir string) (identity, error) {
 	return id, nil
 }
 
-// FormatError says that a store was written by a newer program.
+// FormatError says that a store, or a file in it, was written by a newer
+// program. Nothing of it was read or changed.
 type FormatError struct {
 	Dir     string
-	Version int
+	File    string // in Dir, that tells its version
+	Version int    // that it has
+	Known   int    // the newest that this program knows
 }
 
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("disk: the store in %s has format version %d, this program knows versions up to %d: use a newer program",
-		e.Dir, e.Version, formatVersion)
+	return fmt.Sprintf("disk: the store in %s has format version %d (%s), this program knows versions up to %d: use a newer program",
+		e.Dir, e.Version, e.File, e.Known)
 }
 
 // readFile returns what a small file holds.

@@ -53,7 +53,10 @@ func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
 	if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
 		return s, err
 	}
-	return s, s.list(fsys, dir)
+	if err := s.list(fsys, dir); err != nil {
+		return s, err
+	}
+	return s, refuseNewerIndexes(fsys, dir, s.indexes)
 }
 
 // loadEndMark reads the mark of the store in dir.
@@ -66,7 +69,16 @@ func loadEndMark(fsys FS, dir string, store daybook.ID) (m endMark, ok bool, err
 		return m, false, err
 	}
 	defer file.Close()
-	return readEndMark(file, store)
+	if m, ok, err = readEndMark(file, store); err != nil || ok {
+		return m, ok, err
+	}
+	b := make([]byte, endSize)
+	if n, _ := file.ReadAt(b, 0); n == endSize { // of one that cannot be read nothing is known
+		if version, newer := newer(b, endMagic); newer {
+			return m, false, &FormatError{Dir: dir, File: endName, Version: version, Known: formatVersion}
+		}
+	}
+	return m, false, nil
 }
 
 // list finds the segments and how they fit together.
@@ -126,6 +138,11 @@ func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
 	b, err := headerOf(file)
 	if err != nil {
 		return err
+	}
+	if len(b) == segmentHeaderSize {
+		if version, newer := newer(b, segmentMagic); newer {
+			return &FormatError{Dir: dir, File: filepath.Base(name), Version: version, Known: formatVersion}
+		}
 	}
 	var reason string
 	f.header, f.seed, reason = decodeSegmentHeader(b)
