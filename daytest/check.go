@@ -50,7 +50,7 @@ type CheckOptions struct {
 	// Places bounds at how many appends or inputs each fault is tried; which,
 	// the seed says. Default 30.
 	Places int
-	// Runs is how many runs mix all faults by chance. Default 20.
+	// Runs is how many runs mix all faults by chance; below 0 none. Default 20.
 	Runs int
 	// Deliveries is how often an input is delivered until its handler gives no
 	// error. Default 20.
@@ -80,7 +80,7 @@ func Check[I any](t T, subject func() Subject[I], inputs []I, options *CheckOpti
 	for _, fault := range c.options.Faults {
 		c.tryEverywhere(fault)
 	}
-	for n := range c.options.Runs {
+	for n := range max(c.options.Runs, 0) {
 		if !c.tryByChance(n) {
 			return
 		}
@@ -110,7 +110,7 @@ func (c *checker[I]) settle() bool {
 	if o.Places <= 0 {
 		o.Places = 30
 	}
-	if o.Runs <= 0 {
+	if o.Runs == 0 {
 		o.Runs = 20
 	}
 	if o.Deliveries <= 0 {
