@@ -110,7 +110,7 @@ func ExampleSchema() {
 	events := codec.Must(codec.New[any](codec.Event[Opened]("opened", codec.Schema("2"))))
 	_, err := events.Decode(&daybook.Record{Event: daybook.Event{Type: "opened"}, Stream: daybook.Stream("account-1"), Version: 1, Position: 9})
 	fmt.Println(err)
-	// Output: codec: record 9, version 1 of stream "account-1": unknown type: type "opened"
+	// Output: codec: record 9, version 1 of stream "account-1": unknown type: type "opened": only other schemas of it have an entry
 }
 
 func ExampleTags() {
