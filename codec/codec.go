@@ -141,7 +141,11 @@ func (c *Codec[E]) Decode(r *daybook.Record) ([]E, error) { return c.AppendDecod
 // AppendDecode is Decode, and appends the values to into, which may save
 // memory. After an error it returns into as it was.
 func (c *Codec[E]) AppendDecode(into []E, r *daybook.Record) ([]E, error) {
-	out, err := c.decode(into, r)
+	from := c.source(r)
+	if from == nil && c.options.UnknownTypes == Skip { // no error is made for each of many
+		return into, nil
+	}
+	out, err := c.decode(into, from, r)
 	if err == nil {
 		return out, nil
 	}
@@ -159,16 +163,22 @@ func (c *Codec[E]) AppendDecode(into []E, r *daybook.Record) ([]E, error) {
 // Check reports why a record does not decode, whatever Options say about it:
 // nil, or a *DecodeError. It puts nothing aside.
 func (c *Codec[E]) Check(r *daybook.Record) error {
-	if _, err := c.decode(nil, r); err != nil {
+	if _, err := c.decode(nil, c.source(r), r); err != nil {
 		return err
 	}
 	return nil
 }
 
-// decode returns the values of a record behind those of into.
-func (c *Codec[E]) decode(into []E, r *daybook.Record) ([]E, *DecodeError) {
-	from := c.source(r)
+// errOtherSchemas helps those who forgot a step.
+var errOtherSchemas = errors.New("only other schemas of it have an entry")
+
+// decode returns the values of a record behind those of into. The source is
+// that of the record; nil where there is none.
+func (c *Codec[E]) decode(into []E, from *source, r *daybook.Record) ([]E, *DecodeError) {
 	if from == nil {
+		if c.byName[r.Type] != nil {
+			return into, failure(r, UnknownType, errOtherSchemas)
+		}
 		return into, failure(r, UnknownType, nil)
 	}
 	if from.kind == nil {

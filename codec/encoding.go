@@ -22,8 +22,9 @@ type Encoding interface {
 	// Encode returns the data of a value, which is of a registered type. The
 	// memory is the caller's.
 	Encode(value any) ([]byte, error)
-	// Decode fills what into points to, a zero value of a registered type, or
-	// the old type of a step. It must not keep data.
+	// Decode fills what into points to: a zero value of a registered type, or
+	// of the old type of a step; where that is a pointer type, into is of it.
+	// It must not keep data.
 	Decode(data []byte, into any) error
 }
 

@@ -20,7 +20,7 @@ const AnySchema = "*"
 // concrete type, and one of the codec's event type E. Up to
 // daybook.MaxTypeLen bytes; neither a name nor a type may stand in two.
 func Event[T any](name string, options ...Option) Entry {
-	e := &event{name: name, kind: reflect.TypeFor[T](), read: reader[T]}
+	e := &event{name: name, kind: reflect.TypeFor[T](), read: readerOf[T]()}
 	e.nilable = nilable(e.kind)
 	e.given = options
 	e.takeMethods()
@@ -45,13 +45,22 @@ type event struct {
 	occurredAt func(any) time.Time
 }
 
-// reader decodes a value of type T.
-func reader[T any](decode decodeFunc, data []byte) (any, error) {
-	value := new(T)
-	if err := decode(data, value); err != nil {
-		return nil, err
+// readerOf returns how values of type T are decoded. Where T is a pointer, the
+// encoding is given that pointer, as those of messages want it.
+func readerOf[T any]() func(decodeFunc, []byte) (any, error) {
+	if kind := reflect.TypeFor[T](); kind.Kind() == reflect.Pointer {
+		return func(decode decodeFunc, data []byte) (any, error) {
+			value := reflect.New(kind.Elem()).Interface()
+			return value, decode(data, value)
+		}
 	}
-	return *value, nil
+	return func(decode decodeFunc, data []byte) (any, error) {
+		value := new(T)
+		if err := decode(data, value); err != nil {
+			return nil, err
+		}
+		return *value, nil
+	}
 }
 
 func nilable(t reflect.Type) bool {

@@ -48,7 +48,7 @@ type upcast struct {
 }
 
 func newUpcast[Old, Now any](name, schema string) *upcast {
-	return &upcast{name: name, schema: schema, old: reflect.TypeFor[Old](), now: reflect.TypeFor[Now](), read: reader[Old]}
+	return &upcast{name: name, schema: schema, old: reflect.TypeFor[Old](), now: reflect.TypeFor[Now](), read: readerOf[Old]()}
 }
 
 // add makes an upcast an Entry.

@@ -1,0 +1,266 @@
+package daytest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+
+	"github.com/daybook-go/daybook"
+)
+
+// Subject is a program on a store, as Check runs it: it is given inputs of
+// type I, which are commands, or records, or requests.
+type Subject[I any] struct {
+	// Driver opens an empty store. Required.
+	Driver func() daybook.Driver
+	// Given fills the store, without faults. Nil leaves it empty.
+	Given func(ctx context.Context, store *daybook.Store) error
+	// Start begins the program and returns what handles an input: nil for one
+	// that is done with, which a refused command is too; an error for one that
+	// is to be delivered again. It is called at the beginning, and after each
+	// crash; what it returned before is not called any more, its context has
+	// ended, and what it kept in memory should be lost with it. Required.
+	Start func(ctx context.Context, store *daybook.Store) (func(context.Context, I) error, error)
+	// Replay has all earlier inputs delivered again after a crash, as to a
+	// program that keeps its state in memory only.
+	Replay bool
+	// Lane names what the order of an input matters to; inputs of different
+	// lanes may change places. Nil keeps all in order. See StreamLane.
+	Lane func(input I) string
+	// Outcome tells what all came to, from a store without faults. It is
+	// compared by reflect.DeepEqual. Default Contents.
+	Outcome func(ctx context.Context, store *daybook.Store) (any, error)
+	// Rival appends to the stream what somebody else might, where a conflict
+	// is to happen: it must not matter to Outcome. Nil makes a conflict in
+	// which nothing was missed.
+	Rival func(ctx context.Context, store *daybook.Store, stream daybook.StreamID) error
+}
+
+// StreamLane is the Lane of records: those of one stream keep their order.
+func StreamLane(r daybook.Record) string { return r.Stream.Partition + "\x00" + r.Stream.Name }
+
+// CheckOptions of Check. Nil and zero fields mean the defaults.
+type CheckOptions struct {
+	// Faults are those to try. Default all.
+	Faults []Fault
+	// Places bounds at how many appends or inputs each fault is tried; which,
+	// the seed says. Default 30.
+	Places int
+	// Runs is how many runs mix all faults by chance; below 0 none. Default 20.
+	Runs int
+	// Deliveries is how often an input is delivered until its handler gives no
+	// error. Default 20.
+	Deliveries int
+	// Seed is what chance follows. Default the environment's DAYBOOK_SEED, or
+	// else a new one; it is logged.
+	Seed uint64
+}
+
+// Check runs a program on the inputs without faults, and then again with each
+// fault in each place, and with many by chance. The outcome must always be the
+// same; where it is not, the test fails, and is told with which fault first.
+// subject is called for each run: what stands outside of the program, a
+// database of documents say, begins anew in it.
+func Check[I any](t T, subject func() Subject[I], inputs []I, options *CheckOptions) {
+	t.Helper()
+	c := &checker[I]{t: t, subject: subject, inputs: inputs}
+	if options != nil {
+		c.options = *options
+	}
+	if !c.settle() {
+		return
+	}
+	if !c.reference() {
+		return
+	}
+	for _, fault := range c.options.Faults {
+		c.tryEverywhere(fault)
+	}
+	for n := range max(c.options.Runs, 0) {
+		if !c.tryByChance(n) {
+			return
+		}
+	}
+}
+
+// checker is one Check.
+type checker[I any] struct {
+	t       T
+	subject func() Subject[I]
+	inputs  []I
+	options CheckOptions
+	random  *rand.Rand
+
+	lanes   bool // inputs have lanes
+	want    any  // the outcome without faults
+	appends int  // how many it takes without faults
+}
+
+// settle fills in the defaults.
+func (c *checker[I]) settle() bool {
+	c.t.Helper()
+	o := &c.options
+	if len(o.Faults) == 0 {
+		o.Faults = Faults()
+	}
+	if o.Places <= 0 {
+		o.Places = 30
+	}
+	if o.Runs == 0 {
+		o.Runs = 20
+	}
+	if o.Deliveries <= 0 {
+		o.Deliveries = 20
+	}
+	if text := os.Getenv("DAYBOOK_SEED"); o.Seed == 0 && text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			c.t.Fatalf("daytest: DAYBOOK_SEED: %v", err)
+			return false
+		}
+		o.Seed = seed
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	c.t.Logf("daytest: DAYBOOK_SEED=%d replays this", o.Seed)
+	c.random = rand.New(rand.NewPCG(o.Seed, 0))
+	return true
+}
+
+// reference runs the program without faults, twice, since an outcome that
+// differs by itself tells nothing.
+func (c *checker[I]) reference() bool {
+	c.t.Helper()
+	first := c.run(&plan{})
+	if first.err != nil {
+		c.t.Fatalf("daytest: without any fault: %v", first.err)
+		return false
+	}
+	c.want, c.appends, c.lanes = first.outcome, first.appends, first.lanes
+	second := c.run(&plan{})
+	if second.err != nil || !reflect.DeepEqual(second.outcome, c.want) {
+		c.t.Fatalf("daytest: two runs without any fault come to different outcomes, so leave out of them what differs by time or chance\n    first:  %+v\n    second: %+v (%v)",
+			c.want, second.outcome, second.err)
+		return false
+	}
+	return true
+}
+
+// tryEverywhere tries a fault in one place after the other, until it breaks
+// the outcome.
+func (c *checker[I]) tryEverywhere(fault Fault) {
+	c.t.Helper()
+	if fault == Reorder {
+		for range c.options.Places {
+			if !c.lanes || !c.try(&plan{order: c.shuffled()}, fault) {
+				return
+			}
+		}
+		return
+	}
+	n := len(c.inputs)
+	if fault.atAppend() {
+		n = c.appends
+	}
+	for _, place := range c.places(n) {
+		p := &plan{atInput: map[int]Fault{place: fault}}
+		if fault.atAppend() {
+			p = &plan{atAppend: func(n int) Fault {
+				if n == place {
+					return fault
+				}
+				return ""
+			}}
+		}
+		if !c.try(p, fault) {
+			return
+		}
+	}
+}
+
+// tryByChance mixes the faults, and reports whether the outcome held.
+func (c *checker[I]) tryByChance(n int) bool {
+	c.t.Helper()
+	random := rand.New(rand.NewPCG(c.options.Seed, uint64(n+1)))
+	var atAppend, atInput []Fault
+	p := &plan{atInput: map[int]Fault{}}
+	for _, fault := range c.options.Faults {
+		switch {
+		case fault == Reorder && c.lanes:
+			p.order = c.shuffled()
+		case fault == Reorder:
+		case fault.atAppend():
+			atAppend = append(atAppend, fault)
+		default:
+			atInput = append(atInput, fault)
+		}
+	}
+	if len(atAppend) > 0 {
+		p.atAppend = func(int) Fault {
+			if random.IntN(4) > 0 {
+				return ""
+			}
+			return atAppend[random.IntN(len(atAppend))]
+		}
+	}
+	for i := range c.inputs {
+		if len(atInput) > 0 && random.IntN(4) == 0 {
+			p.atInput[i] = atInput[random.IntN(len(atInput))]
+		}
+	}
+	return c.try(p, "a mix of faults")
+}
+
+// try runs the program and reports whether the outcome is as without faults.
+func (c *checker[I]) try(p *plan, fault Fault) bool {
+	c.t.Helper()
+	got := c.run(p)
+	switch {
+	case got.err != nil:
+		c.t.Errorf("daytest: %s: %v%s", fault, got.err, got.told)
+	case !reflect.DeepEqual(got.outcome, c.want):
+		c.t.Errorf("daytest: %s changes the outcome%s\n    got:  %+v\n    want: %+v", fault, got.told, got.outcome, c.want)
+	default:
+		return true
+	}
+	return false
+}
+
+// places returns some of 0 to n-1, in order: all, if there are few enough.
+func (c *checker[I]) places(n int) []int {
+	places := c.random.Perm(n)
+	places = places[:min(n, c.options.Places)]
+	slices.Sort(places)
+	return places
+}
+
+// shuffled returns an order of the inputs in which those of one lane keep
+// theirs.
+func (c *checker[I]) shuffled() []int {
+	lane := c.subject().Lane
+	lanes := map[string][]int{}
+	names := make([]string, len(c.inputs))
+	for i, input := range c.inputs {
+		names[i] = lane(input)
+		lanes[names[i]] = append(lanes[names[i]], i)
+	}
+	c.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	order := make([]int, len(names))
+	for i, name := range names {
+		order[i], lanes[name] = lanes[name][0], lanes[name][1:]
+	}
+	return order
+}
+
+// describe is an input for people.
+func describe(input any) string {
+	if r, ok := input.(daybook.Record); ok {
+		return fmt.Sprintf("record %d, %s to stream %s", r.Position, r.Type, r.Stream)
+	}
+	return show(input)
+}
