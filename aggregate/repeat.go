@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"time"
 
 	"github.com/daybook-go/daybook"
 )
@@ -35,43 +34,63 @@ func receiptOf(ctx context.Context, store *daybook.Store, id daybook.ID, streams
 	case !errors.As(err, &reused):
 		return daybook.Receipt{}, false, err
 	}
-	receipt = daybook.Receipt{AppendID: id, Repeated: true}
 	for _, stream := range streams {
-		changeset, at, err := changesetOf(ctx, store, id, stream)
+		position, err := positionOf(ctx, store, id, stream)
 		if err != nil {
 			return daybook.Receipt{}, false, err
 		}
-		if changeset != nil {
-			receipt.Changesets, receipt.RecordedAt = append(receipt.Changesets, *changeset), at
+		if position > 0 {
+			receipt, err = receiptAt(ctx, store, id, position)
+			return receipt, err == nil, err
 		}
 	}
-	if receipt.Changesets == nil {
-		return daybook.Receipt{}, false, reused
-	}
-	return receipt, true, nil
+	return daybook.Receipt{}, false, reused
 }
 
-// changesetOf returns where the append with the id went in a stream; nil if
-// nowhere.
-func changesetOf(ctx context.Context, store *daybook.Store, id daybook.ID, stream daybook.StreamID) (*daybook.ChangesetReceipt, time.Time, error) {
-	var found *daybook.ChangesetReceipt
-	var at time.Time
+// positionOf returns the position of a record of the append in a stream; 0 if
+// there is none.
+func positionOf(ctx context.Context, store *daybook.Store, id daybook.ID, stream daybook.StreamID) (daybook.Position, error) {
 	for record, err := range store.ReadStream(ctx, stream, daybook.StreamRead{Backwards: true, Borrow: true}) {
-		header := record.Changeset
-		switch {
-		case err != nil:
-			return nil, at, err
-		case header.AppendID != id:
-			if found != nil {
-				return found, at, nil
-			}
-			continue
-		case found == nil:
-			found, at = &daybook.ChangesetReceipt{
-				Stream: stream, Number: header.Number, Ordinal: header.Ordinal, First: header.First, Last: header.Last(), LastPosition: record.Position,
-			}, record.RecordedAt
+		if err != nil {
+			return 0, err
 		}
-		found.FirstPosition = record.Position
+		if record.Changeset.AppendID == id {
+			return record.Position, nil
+		}
 	}
-	return found, at, nil
+	return 0, nil
+}
+
+// receiptAt puts the receipt of an append together from its records, which
+// stand around a position: the changesets of one append are neighbours.
+func receiptAt(ctx context.Context, store *daybook.Store, id daybook.ID, position daybook.Position) (daybook.Receipt, error) {
+	from := position
+	for record, err := range store.ReadLog(ctx, daybook.LogRead{To: position, Backwards: true, Borrow: true}) {
+		if err != nil {
+			return daybook.Receipt{}, err
+		}
+		if record.Changeset.AppendID != id {
+			break
+		}
+		from = record.Position
+	}
+	receipt := daybook.Receipt{AppendID: id, Repeated: true}
+	for record, err := range store.ReadLog(ctx, daybook.LogRead{After: from - 1, Borrow: true}) {
+		if err != nil {
+			return daybook.Receipt{}, err
+		}
+		header := record.Changeset
+		if header.AppendID != id {
+			break
+		}
+		last := len(receipt.Changesets) - 1
+		if last < 0 || receipt.Changesets[last].Stream != record.Stream {
+			receipt.Changesets = append(receipt.Changesets, daybook.ChangesetReceipt{
+				Stream: record.Stream, Number: header.Number, Ordinal: header.Ordinal, First: header.First, Last: header.Last(), FirstPosition: record.Position,
+			})
+			receipt.RecordedAt, last = record.RecordedAt, last+1
+		}
+		receipt.Changesets[last].LastPosition = record.Position
+	}
+	return receipt, nil
 }
