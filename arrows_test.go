@@ -34,6 +34,9 @@ var arrows = map[string][]string{
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
+	"internal/deciding":          {"."},
+	"aggregate":                  {".", "codec", "internal/deciding"},
+	"livestate":                  {".", "codec", "internal/deciding", "internal/durable"},
 	"cmd/*":                      {"*"},
 	"examples/*":                 {"*"},
 }
