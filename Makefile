@@ -1,7 +1,7 @@
 # `make run` starts a store on local files behind HTTP; `make test` runs every
 # test. Nothing but Go has to be there.
 
-.PHONY: run test torture bench bench-test lint fuzz build
+.PHONY: run test torture soak bench bench-test lint fuzz build
 
 build:
 	go build -o bin/daybook ./cmd/daybook
@@ -19,6 +19,12 @@ FLIPS ?= 1000
 torture:
 	DAYBOOK_TORTURE=$(CRASHES) DAYBOOK_TORTURE_FLIPS=$(FLIPS) go test -count 1 -timeout 60m -v \
 		-run '^Test(SimulatedCrashes|FlippedBits|LyingDisks|PlantedBugs|KilledAtEverySync)' ./storage/disk
+
+# A server under everything at once, killed and started again, for as long as
+# you like; ends with verify and a report. See docs/testing.md.
+FOR ?= 10m
+soak:
+	DAYBOOK_SOAK=$(FOR) go test -count 1 -timeout 0 -v -run '^TestServerThatIsSoaked' ./cmd/daybook
 
 # Measures beside other engines, for hours, and writes docs/benchmarks.md;
 # BENCH=-quick for a few minutes, to the terminal only; BENCH=-h tells the rest.
