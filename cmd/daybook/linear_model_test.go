@@ -66,7 +66,7 @@ func (b book) step(c call, a answer) (bool, any) {
 	if a.err != nil {
 		return b.refuses(c.append, a.err), b
 	}
-	if a.repeated || len(a.positions) == 0 || a.positions[0] <= b.end() || b.refusal(c.append) != "" {
+	if a.repeated || len(a.positions) != len(c.append.Changesets) || a.positions[0] <= b.end() || b.refusal(c.append) != "" {
 		return false, b
 	}
 	return true, append(slices.Clip(b), stored{c.append, a.positions})
