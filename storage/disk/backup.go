@@ -55,7 +55,7 @@ type LeftOut struct {
 //
 // Target must be missing or empty, or hold an earlier backup of the same
 // store. Then a segment is copied only if it is not there, or not the same:
-// its size, its header and its last block are compared. What a backup holds
+// its size, its first and its last block are compared. What a backup holds
 // that went another way than the store, because one of them was restored and
 // written since, is an *OccupiedError.
 //
@@ -174,10 +174,10 @@ func (c *copying) checkHistory(there *survey) error {
 			continue
 		}
 		err := c.eachFrame(f, f.size, func(fr *frame) bool {
-			if fr.position == last.position {
-				same = fr.appendID == last.appendID && fr.ordinal == last.ordinal
+			if fr.position == last.position && fr.appendID == last.appendID && fr.ordinal == last.ordinal {
+				same = true
 			}
-			return fr.position < last.position
+			return fr.position <= last.position
 		})
 		if err != nil {
 			return err

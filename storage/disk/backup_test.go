@@ -79,7 +79,7 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 		}()
 	}
 	target := t.TempDir()
-	for range 10 {
+	for range 6 {
 		end, err := d.End(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -87,8 +87,16 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 		if _, err := disk.Backup(t.Context(), dir, target, nil); err != nil {
 			t.Fatal(err)
 		}
+		wantNoProblems(t, "a backup under load", checkStore(t, target, true))
 		b := open(t, target, nil)
 		got := wholeLog(t, b)
+		if len(got) > 0 {
+			so, err := readLog(t, d, daybook.LogRead{To: got[len(got)-1].Position})
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantRecords(t, "a backup under load", got, so)
+		}
 		if len(got)%6 != 0 || daybook.Position(len(got)) < end {
 			t.Fatalf("a backup holds %d records, not a number of whole appends, or less than the %d that were there", len(got), end)
 		}

@@ -100,21 +100,36 @@ const (
 // The error tells what kept it from finishing; damage is no error. It matches
 // fs.ErrNotExist if there is no store.
 func Check(ctx context.Context, dir string, options *CheckOptions) (CheckReport, error) {
-	c := &check{ctx: ctx, dir: dir}
+	var o CheckOptions
 	if options != nil {
-		c.options = *options
+		o = *options
 	}
-	if c.options.MaxProblems <= 0 {
-		c.options.MaxProblems = 1000
+	if o.MaxProblems <= 0 {
+		o.MaxProblems = 1000
 	}
-	if c.options.FS == nil {
-		c.options.FS = durable.OS
+	if o.FS == nil {
+		o.FS = durable.OS
 	}
-	c.fs = c.options.FS
-	if err := c.run(); err != nil {
-		return c.report, fmt.Errorf("disk: check %s: %w", dir, err)
+	for attempt := 1; ; attempt++ {
+		c := &check{ctx: ctx, dir: dir, options: o, fs: o.FS}
+		err := c.run()
+		if err != nil {
+			return c.report, fmt.Errorf("disk: check %s: %w", dir, err)
+		}
+		// Files that a writer began to change, unnoticed, look wrong.
+		if c.report.OK() || c.report.Live || attempt == checkAttempts || !c.isLive() {
+			return c.report, nil
+		}
 	}
-	return c.report, nil
+}
+
+// checkAttempts is how often a check is begun of a store that is opened
+// meanwhile.
+const checkAttempts = 3
+
+func (c *check) isLive() bool {
+	found, err := takeSurvey(c.fs, c.dir, true)
+	return err == nil && found.live
 }
 
 // check is a check on its way.
@@ -175,13 +190,8 @@ func (c *check) run() error {
 		return err
 	}
 	c.report.ID = id.ID
-	// What index files are there before the segments are listed: each tells of
-	// segments that stay.
-	if err := c.openIndexes(); err != nil {
-		return err
-	}
 	defer c.closeIndexes()
-	if err := c.chain(); err != nil {
+	if err := c.gather(); err != nil {
 		return err
 	}
 	if err := c.openingFinds(); err != nil {
@@ -202,15 +212,31 @@ func (c *check) run() error {
 	return c.checkLog()
 }
 
+// gather finds the files. The order matters beside a writer: the index files
+// tell of segments that the end mark, read later, knows; and those are there
+// when the segments are listed last.
+func (c *check) gather() (err error) {
+	if err := c.openIndexes(); err != nil {
+		return err
+	}
+	found, err := takeSurvey(c.fs, c.dir, true)
+	if err != nil {
+		return err
+	}
+	c.report.Live = found.live
+	return c.chain(&found)
+}
+
 // chain checks the headers and sizes of all segments, and that none is missing.
-func (c *check) chain() error {
+func (c *check) chain(found *survey) error {
 	names, err := c.fs.List(c.dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
 		first, ok := segmentFirst(name)
-		if !ok {
+		// What was begun meanwhile may be listed in part.
+		if !ok || found.bounded() && first > found.mark.segment {
 			continue
 		}
 		if err := c.link(first); err != nil {
@@ -218,6 +244,9 @@ func (c *check) chain() error {
 		}
 	}
 	c.report.Segments = len(c.segments)
+	if n := len(c.segments); n > 0 && found.bounded() && c.segments[n-1].header.first == found.mark.segment {
+		c.segments[n-1].limit = min(c.segments[n-1].limit, found.mark.visible)
+	}
 	return nil
 }
 
@@ -276,11 +305,6 @@ func (c *check) follow(before, f *checkedSegment) {
 
 // openingFinds opens the store for reading, and takes over what that says.
 func (c *check) openingFinds() error {
-	survey, err := takeSurvey(c.fs, c.dir, true)
-	if err != nil {
-		return err
-	}
-	c.report.Live = survey.live
 	d, err := Open(c.dir, &Options{ReadOnly: true, FS: c.fs})
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -297,8 +321,7 @@ func (c *check) openingFinds() error {
 	if r.Damage == nil {
 		// A segment may have been begun meanwhile, or not be shown yet.
 		n := min(len(d.log.segments), len(c.segments))
-		last := &c.segments[n-1]
-		last.limit = min(last.limit, d.log.segments[n-1].end)
+		c.segments[n-1].limit = d.log.segments[n-1].end
 		c.segments = c.segments[:n]
 	}
 	if r.Cut != nil {

@@ -199,3 +199,35 @@ func TestCheckFindsAnIndexThatDisagreesWithItsSegments(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckBesideAWriterFindsNothing(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, &disk.Options{FS: lazy, SegmentBytes: 4 << 10})
+	for n := range 16 {
+		before := endOf(t, d)
+		ended := make(chan error)
+		for w := range 2 {
+			go func() {
+				var err error
+				for i := 0; i < 40 && err == nil; i++ {
+					_, err = addAt(t.Context(), d, fmt.Sprint("s-", w, i%10), daybook.DurabilityDefault, events(i, 3)...)
+				}
+				ended <- err
+			}()
+		}
+		report, err := disk.Check(t.Context(), dir, &disk.CheckOptions{Deep: n%2 == 0, FS: lazy})
+		if err != nil {
+			t.Error(err)
+		} else if !report.OK() || report.End < before || n%2 == 0 && int64(report.End) != report.Records {
+			t.Errorf("the log ended at %d, the report is %+v", before, report)
+		}
+		if u := measure(t, dir); u.Open == nil || u.LastBytes <= 0 {
+			t.Errorf("beside a writer: %+v", u)
+		}
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

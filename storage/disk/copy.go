@@ -291,11 +291,13 @@ func (c *copying) plan() (wanted []wantedSegment, err error) {
 	return wanted, err
 }
 
-// lastBlock is how much of the end of a segment is compared, at most.
-const lastBlock = 4 << 10
+// comparedBlock is how much of the beginning, and of the end, of a segment is
+// compared, at most.
+const comparedBlock = 4 << 10
 
 // isThere reports whether the target holds a segment as it is: of this size,
-// with this header, which tells of the ones before it, and this end.
+// with this beginning, where its header tells of the ones before it, and this
+// end.
 func (c *copying) isThere(f *foundSegment, limit int64) (bool, error) {
 	if !c.there[filepath.Base(f.name)] {
 		return false, nil
@@ -313,8 +315,8 @@ func (c *copying) isThere(f *foundSegment, limit int64) (bool, error) {
 		return false, err
 	}
 	defer from.Close()
-	tail := max(0, limit-lastBlock)
-	for _, piece := range [][2]int64{{0, segmentHeaderSize}, {tail, limit - tail}} {
+	block := min(limit, comparedBlock)
+	for _, piece := range [][2]int64{{0, block}, {limit - block, block}} {
 		a, b := make([]byte, piece[1]), make([]byte, piece[1])
 		_, errA := there.ReadAt(a, piece[0])
 		_, errB := from.ReadAt(b, piece[0])

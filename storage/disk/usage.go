@@ -59,17 +59,21 @@ func Measure(ctx context.Context, dir string, fsys FS) (Usage, error) {
 }
 
 func measure(ctx context.Context, dir string, fsys FS) (u Usage, err error) {
-	found, err := takeSurvey(fsys, dir, true)
+	id, err := readIdentity(fsys, dir)
 	if err != nil {
 		return u, err
 	}
 	c := &check{ctx: ctx, dir: dir, fs: fsys}
-	c.report.ID = found.ID
+	c.report.ID = id.ID
+	defer c.closeIndexes()
 	if err := c.openIndexes(); err != nil {
 		return u, err
 	}
-	defer c.closeIndexes()
-	if err := c.chain(); err != nil {
+	found, err := takeSurvey(fsys, dir, true)
+	if err == nil {
+		err = c.chain(&found)
+	}
+	if err != nil {
 		return u, err
 	}
 	if err := u.sizes(ctx, fsys, dir); err != nil {
