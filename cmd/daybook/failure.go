@@ -10,6 +10,7 @@ import (
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
+	"github.com/daybook-go/daybook/storage/disk"
 	"github.com/daybook-go/daybook/storage/remote"
 )
 
@@ -49,6 +50,7 @@ func exitOf(err error) int {
 	var known *failure
 	var unreachable *remote.UnreachableError
 	var missing *fs.PathError
+	var newer *disk.FormatError
 	switch {
 	case errors.As(err, &known):
 		return known.exit
@@ -56,7 +58,7 @@ func exitOf(err error) int {
 		return exitConflict
 	case errors.Is(err, daybook.ErrInvalid):
 		return exitUsage
-	case errors.As(err, &unreachable), errors.Is(err, daybook.ErrReadOnly):
+	case errors.As(err, &unreachable), errors.As(err, &newer), errors.Is(err, daybook.ErrReadOnly):
 		return exitStore
 	case errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist):
 		return exitUsage
