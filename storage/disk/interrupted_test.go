@@ -42,6 +42,9 @@ func TestWhatAFailedSyncLeftInMemoryIsOnTheDiskWhenItIsAcknowledged(t *testing.T
 	if !errors.Is(err, daybook.ErrFailed) || !mount.Struck() {
 		t.Fatalf("a sync that fails: %v", err)
 	}
+	if said := err.Error(); !strings.Contains(said, "restart") || !strings.Contains(said, "stays readable") {
+		t.Errorf("a sync that fails does not say what to do: %v", err)
+	}
 	mount.Kill()
 	// The memory of the machine still holds the append, as if it were written.
 	d, _, err = openOn(t, simulation)
