@@ -150,11 +150,13 @@ func (s *Service[E]) catchUp(ctx context.Context) error {
 		return nil
 	}
 	var g group[E]
+	at := new(daybook.Record) // one for all, so that not each takes memory of its own
 	for record, err := range s.read(ctx, end) {
 		if err != nil {
 			return err
 		}
-		s.add(&g, &record)
+		*at = record
+		s.add(&g, at)
 		if len(g.records) == s.options.Group {
 			s.fold(&g, record.Position)
 			g.reset()
