@@ -56,8 +56,9 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, asOf AsOf
 type run[S, C, E any] struct {
 	*core[S, C, E]
 	stream  daybook.StreamID
-	events  []E // the memory of decoding
-	records int // how many were read
+	events  []E            // the memory of decoding
+	record  daybook.Record // the one that is folded: here, so that not each takes memory of its own
+	records int            // how many were read
 	cached  bool
 }
 
@@ -153,7 +154,8 @@ func (r *run[S, C, E]) read(ctx context.Context, at *Loaded[S], asOf AsOf) error
 			return fmt.Errorf("read stream %q: %w", r.stream, err)
 		}
 		r.records++
-		if err := r.apply(at, &record); err != nil {
+		r.record = record
+		if err := r.apply(at, &r.record); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,105 @@
+package livestate
+
+import (
+	"context"
+	"errors"
+)
+
+// Transaction is an append in steps: events are added one after the other, and
+// the state follows. It is used by one goroutine at a time, inside the function
+// that Service.Transact calls.
+type Transaction[E any] struct {
+	service  *Service[E]
+	state    *State
+	events   []E
+	aborted  bool
+	onCommit []func(events []E)
+	onAbort  []func()
+}
+
+// State returns the state with the events that were added so far. It panics
+// with ErrAborted after Abort.
+func (tx *Transaction[E]) State() *State {
+	if tx.aborted {
+		panic(ErrAborted)
+	}
+	return tx.state
+}
+
+// Add adds events. It fails, and adds none of them, with *FoldError where a
+// fold cannot take one, and with the codec's errors where one cannot be encoded;
+// with ErrAborted after Abort.
+func (tx *Transaction[E]) Add(events ...E) error {
+	if tx.aborted {
+		return ErrAborted
+	}
+	for _, event := range events {
+		if _, err := tx.service.codec.Encode(event); err != nil {
+			return err
+		}
+	}
+	values, err := tx.service.try(tx.state, events)
+	if err != nil {
+		return err
+	}
+	tx.state, tx.events = tx.state.with(values), append(tx.events, events...)
+	return nil
+}
+
+// Abort forgets the events. The transaction then ends as a success that stores
+// nothing; nothing can be added to it any more.
+func (tx *Transaction[E]) Abort() { tx.aborted, tx.events = true, nil }
+
+// OnCommit has a function called when the transaction is stored, with all of
+// its events; also when there are none. It is called at most once, and not for a
+// try that others were quicker than.
+func (tx *Transaction[E]) OnCommit(call func(events []E)) { tx.onCommit = append(tx.onCommit, call) }
+
+// OnAbort has a function called when the transaction ends by Abort, an error or
+// a panic. It is not called for a try that others were quicker than.
+func (tx *Transaction[E]) OnAbort(call func()) { tx.onAbort = append(tx.onAbort, call) }
+
+// abort calls the hooks of an end without success.
+func (tx *Transaction[E]) abort() {
+	if tx != nil {
+		for _, call := range tx.onAbort {
+			call()
+		}
+	}
+}
+
+// Transact is Append with the events added in steps. run may run several times,
+// so what it does besides belongs into the hooks OnCommit and OnAbort; those of
+// the try that counts are called, in the order in which they were set, before
+// Transact returns. A panic of run is passed on behind the hooks OnAbort.
+func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) error, options *AppendOptions) (Appended[struct{}], error) {
+	var tx *Transaction[E]
+	ended := false
+	defer func() {
+		if !ended {
+			tx.abort() // run panicked, and the panic goes on
+		}
+	}()
+	done, err := s.append(ctx, options, func(at *State) (decision[E], error) {
+		tx = &Transaction[E]{service: s, state: at}
+		if err := run(tx); err != nil {
+			return decision[E]{}, err
+		}
+		return decision[E]{events: tx.events, after: tx.state.values}, nil
+	})
+	ended = true
+	switch {
+	case err != nil:
+		var unknown *UnknownOutcomeError
+		if !errors.As(err, &unknown) {
+			tx.abort()
+		}
+	case tx.aborted:
+		tx.abort()
+	default:
+		for _, call := range tx.onCommit {
+			call(tx.events)
+		}
+	}
+	return done, err
+}
