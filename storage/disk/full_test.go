@@ -107,7 +107,7 @@ func TestCallThatFindsNoRoomLeavesNothingOfWhatIsRefused(t *testing.T) {
 	}
 	for what, fault := range calls {
 		t.Run(what, func(t *testing.T) {
-			for at := 1; at < 150; at += 13 {
+			for at := 1; at < 150; at += 29 {
 				fault := fault
 				fault.At, fault.Err = at, fullErrors[at%len(fullErrors)]
 				synctest.Test(t, func(t *testing.T) { appendBesideFault(t, &fault) })
