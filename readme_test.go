@@ -27,8 +27,34 @@ func TestTheCodeOfTheREADMEIsThatOfTheExample(t *testing.T) {
 	}
 }
 
+// partOf finds the pieces of code that are part of an example.
+var partOf = regexp.MustCompile("<!-- The code is part of ([^;]+); a test compares the two. -->\n```go\n((?s:.*?))```")
+
+func TestCodeThatIsPartOfAnExampleStandsThere(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := partOf.FindAllStringSubmatch(string(readme), -1)
+	if len(parts) == 0 {
+		t.Fatal("README.md has no such code")
+	}
+	for _, part := range parts {
+		source, err := os.ReadFile(part[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(source), part[2]) && !strings.Contains(strings.ReplaceAll(string(source), "\n\t", "\n"), part[2]) {
+			t.Errorf("README.md shows\n%sbut %s does not have it", part[2], part[1])
+		}
+	}
+}
+
 // links finds the relative links of a Markdown text.
 var links = regexp.MustCompile(`\]\(([^):#]+)(#[^)]*)?\)`)
+
+// code finds the pieces of code of a Markdown text, which hold no links.
+var code = regexp.MustCompile("(?s)```.*?```")
 
 func TestEveryLinkOfTheDocumentsLeadsSomewhere(t *testing.T) {
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
@@ -44,7 +70,7 @@ func TestEveryLinkOfTheDocumentsLeadsSomewhere(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		for _, link := range links.FindAllStringSubmatch(string(text), -1) {
+		for _, link := range links.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(name), link[1])); err != nil {
 				t.Errorf("%s links to %s, which is not there", name, link[1])
 			}

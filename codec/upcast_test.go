@@ -34,7 +34,7 @@ func toPerson(old registeredV2, r *daybook.Record) ([]registered, error) {
 	if old.First == "" {
 		return nil, errors.New("nobody has no name")
 	}
-	return []registered{{person{old.First, old.Last}, r.Context.Source}}, nil
+	return []registered{{person(old), r.Context.Source}}, nil
 }
 
 func splitMove(old moved, _ *daybook.Record) ([]any, error) {
