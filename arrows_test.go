@@ -27,7 +27,7 @@ var arrows = map[string][]string{
 	"verify":                     {"."},
 	"codec":                      {".", "github.com/google/uuid"},
 	"httpapi":                    {".", "internal/wire"},
-	"daytest":                    {".", "codec"},
+	"daytest":                    {".", "codec", "aggregate"},
 	"storage":                    {}, // the table of its README
 	"storage/memory":             {"."},
 	"internal/logindex":          {"."},

@@ -6,13 +6,18 @@ import (
 	"reflect"
 )
 
-// Decider is three pure functions, as aggregates are made of: the state before
-// the first event, what a command comes to, and what an event does to the
-// state. All are required.
+// Decider is three pure functions, as aggregates are made of. An
+// aggregate.Decider converts to it: daytest.Decider[S, C, E](accounts).
 type Decider[S, C, E any] struct {
+	// Initial returns the state before the first event. Nil is the zero S.
 	Initial func() S
-	Decide  func(state S, command C) ([]E, error)
-	Evolve  func(state S, event E) S
+	// Decide returns what a command comes to. Required.
+	Decide func(state S, command C) ([]E, error)
+	// Evolve returns the state after an event. Required.
+	Evolve func(state S, event E) S
+	// Clone allows Evolve to change the state that it is given. Nil demands
+	// that it does not. It is checked to return an equal state.
+	Clone func(state S) S
 }
 
 // Given is a decider and what has happened.
@@ -25,8 +30,8 @@ type Given[S, C, E any] struct {
 // Given begins a test with what has happened.
 func (d Decider[S, C, E]) Given(t T, events ...E) *Given[S, C, E] {
 	t.Helper()
-	if d.Initial == nil || d.Decide == nil || d.Evolve == nil {
-		t.Fatalf("daytest: a Decider needs Initial, Decide and Evolve")
+	if d.Decide == nil || d.Evolve == nil {
+		t.Fatalf("daytest: a Decider needs Decide and Evolve")
 	}
 	return &Given[S, C, E]{t: t, decider: d, events: events}
 }
@@ -34,11 +39,17 @@ func (d Decider[S, C, E]) Given(t T, events ...E) *Given[S, C, E] {
 // State returns the state after what has happened.
 func (g *Given[S, C, E]) State() S {
 	g.t.Helper()
-	return g.fold().state(g.t, g.events)
+	state := g.fold().state(g.t, g.events)
+	if g.decider.Clone != nil {
+		if clone := g.decider.Clone(state); !reflect.DeepEqual(clone, state) {
+			g.t.Errorf("daytest: a clone is another state\n    state: %+v\n    clone: %+v", state, clone)
+		}
+	}
+	return state
 }
 
 func (g *Given[S, C, E]) fold() Fold[S, E] {
-	return Fold[S, E]{Initial: g.decider.Initial, Evolve: g.decider.Evolve}
+	return Fold[S, E]{Initial: g.decider.Initial, Evolve: g.decider.Evolve, Immutable: g.decider.Clone == nil}
 }
 
 // When has the decider decide on a command. The test fails if that is not

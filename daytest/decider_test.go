@@ -94,7 +94,7 @@ func TestAWrongExpectationFailsTheTest(t *testing.T) {
 		"not refused":            {func(r *recorder) { sound.Given(r).When(open{"Ann"}).ThenError(nil) }, []string{"error: any"}},
 		"refused with something": {func(r *recorder) { sound.Given(r).When(nil).ThenError(errTooLittle) }, []string{"error: an unknown command"}},
 		"another state":          {func(r *recorder) { sound.Given(r).When(open{"Ann"}).ThenState(account{}) }, []string{"the state is", "Owner:Ann"}},
-		"without evolve":         {func(r *recorder) { decider{Initial: initial, Decide: decide}.Given(r) }, []string{"needs Initial, Decide and Evolve"}},
+		"without evolve":         {func(r *recorder) { decider{Initial: initial, Decide: decide}.Given(r) }, []string{"needs Decide and Evolve"}},
 	} {
 		t.Run(name, func(t *testing.T) { watch(t, test.run).says(t, test.says...) })
 	}
@@ -118,6 +118,7 @@ func TestAnImpureDeciderIsCaught(t *testing.T) {
 
 	shared := []int{0}
 	sharing := sound
+	sharing.Clone = func(state account) account { return state }
 	sharing.Initial = func() account { return account{Last: shared} }
 	sharing.Evolve = func(state account, _ event) account {
 		state.Last[0]++
@@ -125,6 +126,20 @@ func TestAnImpureDeciderIsCaught(t *testing.T) {
 		return state
 	}
 	watch(t, func(r *recorder) { sharing.Given(r, deposited{1}).State() }).says(t, "another state the second time")
+
+	inPlace := sound
+	inPlace.Evolve = func(state account, _ event) account {
+		if state.Last = append(state.Last, 0); len(state.Last) > 1 {
+			state.Last[0]++
+		}
+		return state
+	}
+	inPlace.Initial = func() account { return account{Last: make([]int, 1, 9)} }
+	watch(t, func(r *recorder) { inPlace.Given(r, deposited{1}, deposited{2}).State() }).says(t, "changes the state that it was given")
+	inPlace.Clone = func(state account) account { return account{Last: append([]int(nil), state.Last...)} }
+	inPlace.Given(t, deposited{1}, deposited{2}).When(open{"Ann"}).Then(opened{"Ann"})
+	inPlace.Clone = func(account) account { return account{} }
+	watch(t, func(r *recorder) { inPlace.Given(r, deposited{1}).State() }).says(t, "a clone is another state")
 
 	both := sound
 	both.Decide = func(account, command) ([]event, error) { return []event{deposited{1}}, errTooLittle }

@@ -23,6 +23,7 @@ type faulty struct {
 	mu      sync.Mutex // guards all below
 	appends int
 	dead    bool
+	kill    func()          // ends the context of the program; nil for none
 	late    *daybook.Append // on its way
 	stored  map[daybook.ID]bool
 	input   string // that is being handled
@@ -49,8 +50,7 @@ func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	}
 	switch fault {
 	case CrashBefore:
-		f.dead = true
-		return daybook.Receipt{}, ErrCrashed
+		return daybook.Receipt{}, f.die()
 	case LostRequest:
 		return daybook.Receipt{}, ErrOutcomeUnknown
 	case LateCommit:
@@ -64,8 +64,7 @@ func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	}
 	receipt, err := f.keep(ctx, a)
 	if err == nil && fault == CrashAfter {
-		f.dead = true
-		return daybook.Receipt{}, ErrCrashed
+		return daybook.Receipt{}, f.die()
 	}
 	if err == nil && fault == LostAnswer {
 		return daybook.Receipt{}, ErrOutcomeUnknown
@@ -140,10 +139,20 @@ func (f *faulty) isDead() bool {
 	return f.dead
 }
 
-func (f *faulty) revive() {
+// die ends the program. The caller holds f.mu.
+func (f *faulty) die() error {
+	f.dead = true
+	if f.kill != nil {
+		f.kill()
+	}
+	return ErrCrashed
+}
+
+// revive lets a new program use the store, whose context kill ends.
+func (f *faulty) revive(kill func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dead = false
+	f.dead, f.kill = false, kill
 }
 
 func (f *faulty) count() int {

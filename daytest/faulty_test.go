@@ -61,7 +61,7 @@ func TestAProgramThatHasCrashedGetsNothingAnyMore(t *testing.T) {
 			t.Errorf("reading: %v", err)
 		}
 	}
-	if f.revive(); f.isDead() {
+	if f.revive(nil); f.isDead() {
 		t.Error("it is dead still")
 	}
 	if head, err := store.Head(t.Context(), stream); head.Version != 1 || err != nil {

@@ -6,10 +6,12 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// Fold is a state made of events. Initial and Evolve are required.
+// Fold is a state made of events.
 type Fold[S, E any] struct {
+	// Initial returns the state before the first event. Nil is the zero S.
 	Initial func() S
-	Evolve  func(state S, event E) S
+	// Evolve returns the state after an event. Required.
+	Evolve func(state S, event E) S
 	// Immutable demands that Evolve leaves the state that it is given as it is,
 	// as whoever shares states between readers needs.
 	Immutable bool
@@ -25,8 +27,8 @@ type Folded[S, E any] struct {
 // Given begins a test with what has happened.
 func (f Fold[S, E]) Given(t T, events ...E) *Folded[S, E] {
 	t.Helper()
-	if f.Initial == nil || f.Evolve == nil {
-		t.Fatalf("daytest: a Fold needs Initial and Evolve")
+	if f.Evolve == nil {
+		t.Fatalf("daytest: a Fold needs Evolve")
 	}
 	return &Folded[S, E]{t: t, fold: f, events: events}
 }
@@ -53,10 +55,17 @@ func (f Fold[S, E]) compare(t T, events []E, want S) {
 	}
 }
 
+func (f Fold[S, E]) initial() (state S) {
+	if f.Initial != nil {
+		state = f.Initial()
+	}
+	return state
+}
+
 // state folds the events, twice, and tells where the two part.
 func (f Fold[S, E]) state(t T, events []E) S {
 	t.Helper()
-	state, again := f.Initial(), f.Initial()
+	state, again := f.initial(), f.initial()
 	for i, event := range events {
 		before := state
 		var kept S
@@ -81,17 +90,26 @@ func (f Fold[S, E]) state(t T, events []E) S {
 
 // upTo folds events anew.
 func (f Fold[S, E]) upTo(events []E) S {
-	state := f.Initial()
+	state := f.initial()
 	for _, event := range events {
 		state = f.Evolve(state, event)
 	}
 	return state
 }
 
-// Projection is a fold of records. Initial and Apply are required.
+// Projection is a fold of records.
 type Projection[S any] struct {
+	// Initial returns the state before the first record. Nil is the zero S.
 	Initial func() S
-	Apply   func(state S, record *daybook.Record) (S, error)
+	// Apply returns the state after a record, which it must not keep. Required.
+	Apply func(state S, record *daybook.Record) (S, error)
+}
+
+func (p Projection[S]) initial() (state S) {
+	if p.Initial != nil {
+		state = p.Initial()
+	}
+	return state
 }
 
 // Projected is a projection and the records that it is given.
@@ -105,8 +123,8 @@ type Projected[S any] struct {
 // [Log.Records].
 func (p Projection[S]) Given(t T, records ...daybook.Record) *Projected[S] {
 	t.Helper()
-	if p.Initial == nil || p.Apply == nil {
-		t.Fatalf("daytest: a Projection needs Initial and Apply")
+	if p.Apply == nil {
+		t.Fatalf("daytest: a Projection needs Apply")
 	}
 	return &Projected[S]{t: t, projection: p, records: records}
 }
@@ -117,7 +135,7 @@ func (p Projection[S]) Given(t T, records ...daybook.Record) *Projected[S] {
 func (p *Projected[S]) Then(want S) *Projected[S] {
 	p.t.Helper()
 	for _, times := range []string{"", " the second time"} {
-		state := p.projection.Initial()
+		state := p.projection.initial()
 		for i := range p.records {
 			record := p.records[i].Clone()
 			var err error
@@ -138,7 +156,7 @@ func (p *Projected[S]) Then(want S) *Projected[S] {
 // ThenError demands that one of the records cannot be applied.
 func (p *Projected[S]) ThenError() *Projected[S] {
 	p.t.Helper()
-	state := p.projection.Initial()
+	state := p.projection.initial()
 	for i := range p.records {
 		record := p.records[i].Clone()
 		var err error

@@ -139,8 +139,8 @@ func (r *trial[I]) live(ctx context.Context) error {
 	if r.end != nil {
 		r.end()
 	}
-	r.driver.revive()
 	r.ctx, r.end = context.WithCancel(ctx)
+	r.driver.revive(r.end)
 	handle, err := r.subject.Start(r.ctx, r.store)
 	if err == nil && r.driver.isDead() {
 		err = ErrCrashed
