@@ -59,6 +59,27 @@ func benchmarkCodec(b *testing.B, c *codec.Codec[any], eventType string, data []
 	}
 }
 
+func TestDecodingAllocatesOnceMoreThanJSONAlone(t *testing.T) {
+	c := codec.Must(codec.New[any](codec.Event[ordered]("ordered")))
+	r := recorded("ordered", string(orderedData))
+	alone := testing.AllocsPerRun(100, func() {
+		var value ordered
+		if err := json.Unmarshal(orderedData, &value); err != nil {
+			t.Fatal(err)
+		}
+	})
+	var values []any
+	with := testing.AllocsPerRun(100, func() {
+		var err error
+		if values, err = c.AppendDecode(values[:0], r); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if with > alone+1 {
+		t.Errorf("decoding takes %v allocations, encoding/json %v: more than the value in its interface", with, alone)
+	}
+}
+
 // BenchmarkEncode compares a codec with encoding/json.
 func BenchmarkEncode(b *testing.B) {
 	c := codec.Must(codec.New[any](codec.Event[ordered]("ordered")))

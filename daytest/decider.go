@@ -16,7 +16,8 @@ type Decider[S, C, E any] struct {
 	// Evolve returns the state after an event. Required.
 	Evolve func(state S, event E) S
 	// Clone allows Evolve to change the state that it is given. Nil demands
-	// that it does not. It is checked to return an equal state.
+	// that it does not. A clone must be equal, and share nothing that Evolve
+	// changes; both are checked.
 	Clone func(state S) S
 }
 
@@ -41,11 +42,30 @@ func (g *Given[S, C, E]) State() S {
 	g.t.Helper()
 	state := g.fold().state(g.t, g.events)
 	if g.decider.Clone != nil {
-		if clone := g.decider.Clone(state); !reflect.DeepEqual(clone, state) {
-			g.t.Errorf("daytest: a clone is another state\n    state: %+v\n    clone: %+v", state, clone)
-		}
+		g.checkClone()
 	}
 	return state
+}
+
+// checkClone sees to it that a clone is equal, and that what evolves it leaves
+// alone what it was cloned from.
+func (g *Given[S, C, E]) checkClone() {
+	g.t.Helper()
+	if len(g.events) == 0 {
+		return
+	}
+	last := len(g.events) - 1
+	state := g.fold().upTo(g.events[:last])
+	before := fmt.Sprintf("%+v", state)
+	clone := g.decider.Clone(state)
+	if !reflect.DeepEqual(clone, state) {
+		g.t.Errorf("daytest: a clone is another state\n    state: %s\n    clone: %+v", before, clone)
+		return
+	}
+	g.decider.Evolve(clone, g.events[last])
+	if after := fmt.Sprintf("%+v", state); after != before {
+		g.t.Errorf("daytest: evolving a clone changes the state that it was cloned from\n    before: %s\n    after:  %s", before, after)
+	}
 }
 
 func (g *Given[S, C, E]) fold() Fold[S, E] {

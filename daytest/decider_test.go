@@ -125,7 +125,16 @@ func TestAnImpureDeciderIsCaught(t *testing.T) {
 		state.Balance = state.Last[0]
 		return state
 	}
-	watch(t, func(r *recorder) { sharing.Given(r, deposited{1}).State() }).says(t, "another state the second time")
+	watch(t, func(r *recorder) { sharing.Given(r, deposited{1}).State() }).says(t, "initial must return a new state", "Last:[1]", "Last:[2]")
+
+	evolved := 0
+	drifting := sound
+	drifting.Evolve = func(state account, _ event) account {
+		evolved++
+		state.Balance = evolved
+		return state
+	}
+	watch(t, func(r *recorder) { drifting.Given(r, deposited{1}).State() }).says(t, "another state the second time")
 
 	inPlace := sound
 	inPlace.Evolve = func(state account, _ event) account {
@@ -140,6 +149,9 @@ func TestAnImpureDeciderIsCaught(t *testing.T) {
 	inPlace.Given(t, deposited{1}, deposited{2}).When(open{"Ann"}).Then(opened{"Ann"})
 	inPlace.Clone = func(account) account { return account{} }
 	watch(t, func(r *recorder) { inPlace.Given(r, deposited{1}).State() }).says(t, "a clone is another state")
+
+	inPlace.Clone = func(state account) account { return state }
+	watch(t, func(r *recorder) { inPlace.Given(r, deposited{1}, deposited{2}).State() }).says(t, "evolving a clone changes the state")
 
 	both := sound
 	both.Decide = func(account, command) ([]event, error) { return []event{deposited{1}}, errTooLittle }

@@ -1,6 +1,7 @@
 package daytest
 
 import (
+	"fmt"
 	"reflect"
 
 	"github.com/daybook-go/daybook"
@@ -65,27 +66,38 @@ func (f Fold[S, E]) initial() (state S) {
 // state folds the events, twice, and tells where the two part.
 func (f Fold[S, E]) state(t T, events []E) S {
 	t.Helper()
-	state, again := f.initial(), f.initial()
-	for i, event := range events {
-		before := state
-		var kept S
-		if f.Immutable {
-			kept = f.upTo(events[:i])
-		}
-		state = f.Evolve(state, event)
-		if f.Immutable && !reflect.DeepEqual(before, kept) {
-			t.Errorf("daytest: evolving by event %d, %s, changes the state that it was given\n    before: %+v\n    after:  %+v", i+1, show(event), kept, before)
-			return state
-		}
+	if f.Immutable && !f.leavesStates(t, events) {
+		return f.upTo(events)
 	}
-	for _, event := range events {
-		again = f.Evolve(again, event)
+	state := f.upTo(events)
+	before := fmt.Sprintf("%+v", state)
+	again := f.upTo(events)
+	if after := fmt.Sprintf("%+v", state); after != before {
+		t.Errorf("daytest: folding the events again changes the state of the first time: initial must return a new state each time\n    before: %s\n    after:  %s", before, after)
+		return state
 	}
 	if !reflect.DeepEqual(state, again) {
-		t.Errorf("daytest: the same events lead to another state the second time: initial must return a new state, evolve must use nothing but its arguments "+
-			"and leave the event as it is, and the state must hold no functions\n    first:  %+v\n    second: %+v", state, again)
+		t.Errorf("daytest: the same events lead to another state the second time: evolve must use nothing but its arguments and leave the event as it is, "+
+			"and the state must hold no functions\n    first:  %+v\n    second: %+v", state, again)
 	}
 	return state
+}
+
+// leavesStates reports whether no step changes the state that it is given: of
+// two folds beside each other, the one that waits has what the other began with.
+func (f Fold[S, E]) leavesStates(t T, events []E) bool {
+	t.Helper()
+	state, waiting := f.initial(), f.initial()
+	for i, event := range events {
+		given := state
+		state = f.Evolve(state, event)
+		if !reflect.DeepEqual(given, waiting) {
+			t.Errorf("daytest: evolving by event %d, %s, changes the state that it was given, instead of a copy\n    before: %+v\n    after:  %+v", i+1, show(event), waiting, given)
+			return false
+		}
+		waiting = f.Evolve(waiting, event)
+	}
+	return true
 }
 
 // upTo folds events anew.
