@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/durable":           {"golang.org/x/sys"},
 	"internal/durable/simulated": {"internal/durable"}, // a tool of tests
 	"verify":                     {"."},
-	"codec":                      {".", "github.com/google/uuid"},
+	"codec":                      {"."},
 	"httpapi":                    {".", "internal/wire"},
 	"daytest":                    {".", "codec", "aggregate"},
 	"storage":                    {}, // the table of its README

@@ -40,6 +40,8 @@ func TestAStructureIsThePathsAndKindsOfADocument(t *testing.T) {
 		`{"a":1.0,"b":1e2}`:           "$.a:number $.b:number $:object",
 		`{"a":[1,"x",[null]],"b":[]}`: "$.a:array $.a[]:array $.a[]:integer $.a[]:string $.a[][]:null $.b:array $:object",
 		`{"12":true,"7":{"x y":""}}`:  `$.*:boolean $.*:object $.*["x y"]:string $:object`,
+		`{"thirty-six bytes that are not a UUID":1}`: `$:object $["thirty-six bytes that are not a UUID"]:integer`,
+		`{"6F1D3C0A-4a63-5e0d-9d3b-da7b00c00001":1}`: "$.*:integer $:object",
 		`{"6f1d3c0a-4a63-5e0d-9d3b-da7b00c00001":1}`: "$.*:integer $:object",
 	} {
 		if got := codec.StructureOf("application/json; charset=utf-8", []byte(data)); got != want {

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/daybook-go/daybook"
 )
 
@@ -86,7 +84,8 @@ func outline(paths map[string]struct{}, path string, value any) {
 
 // step returns how a path goes on to a key.
 func step(key string) string {
-	if strings.Trim(key, "0123456789") == "" && key != "" || len(key) == 36 && uuid.Validate(key) == nil {
+	uuid := len(key) == 36 && daybook.IDOf(key).String() == strings.ToLower(key)
+	if uuid || key != "" && strings.Trim(key, "0123456789") == "" {
 		return ".*"
 	}
 	if key == "" || strings.ContainsAny(key, " .[]:*\"\\\t\r\n") {
