@@ -44,7 +44,7 @@ var cupboard = aggregate.Decider[Cupboard, Take, CupboardEvent]{
 		case take.Things > c.Things:
 			return nil, errEmpty
 		}
-		return []CupboardEvent{Taken{take.Things}}, nil
+		return []CupboardEvent{Taken(take)}, nil
 	},
 	Evolve: func(c Cupboard, event CupboardEvent) Cupboard {
 		switch e := event.(type) {

@@ -77,6 +77,7 @@ func (r *Root[E]) Stream() daybook.StreamID { return r.at.Stream }
 // from, or persisted as; 0 for a new one.
 func (r *Root[E]) Version() daybook.Version { return r.at.Version }
 
+//lint:ignore U1000 Object asks for it
 func (r *Root[E]) root() *Root[E] { return r }
 
 // rooted is implemented by every Root.
