@@ -114,7 +114,7 @@ func writeFormatStore(store *daybook.Store, clock *time.Time) error {
 func TestWriteStoreOfThisFormat(t *testing.T) {
 	dir := os.Getenv(writeFormat)
 	if dir == "" {
-		t.Skip("writes what is kept; see " + writeFormat)
+		dir = t.TempDir() // it must go on being possible
 	}
 	clock := formatClock(0)
 	d, err := disk.Open(dir, &disk.Options{SegmentBytes: 2 << 10, Now: func() time.Time { return clock }})
