@@ -313,3 +313,48 @@ func TestTheCacheSavesReadingAndIsNeverBelieved(t *testing.T) {
 		t.Error("a cache of one holds two")
 	}
 }
+
+func TestTheFingerprintSeesWhatTheSamplesReach(t *testing.T) {
+	b := newBank(t, nil)
+	type renamed account // the same structure by another name
+	for name, c := range map[string]struct {
+		samples []event
+		evolve  func(account, event) account
+		stale   bool
+	}{
+		"as it was":                   {[]event{deposited{1}, withdrawn{1}}, evolve, false},
+		"changed where samples reach": {[]event{deposited{1}, withdrawn{1}}, func(a account, e event) account { a.Balance += 7; return evolve(a, e) }, true},
+		"changed where none reach": {[]event{deposited{1}, withdrawn{1}}, func(a account, e event) account {
+			if _, ok := e.(opened); ok {
+				a.Balance += 7
+			}
+			return evolve(a, e)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			with := every(1)
+			with.Samples = c.samples
+			saving := b.again(&options{Snapshots: with})
+			if _, err := saving.Execute(t.Context(), name, deposit(5), nil); err != nil {
+				t.Fatal(err)
+			}
+			settle(t, saving)
+			seen := &notes{}
+			repository, err := aggregate.New(b.store, "account", events, aggregate.Decider[renamed, command, event]{
+				Decide: func(renamed, command) ([]event, error) { return nil, nil },
+				Evolve: func(r renamed, e event) renamed { return renamed(c.evolve(account(r), e)) },
+			}, &aggregate.Options[renamed, event]{Hooks: seen.hooks(), Snapshots: &aggregate.Snapshots[renamed, event]{
+				Name: "v1", Policy: aggregate.Every(1), Samples: c.samples,
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := repository.Load(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			if stale := slices.Contains(seen.outcomes(), aggregate.SnapshotStale); stale != c.stale {
+				t.Errorf("the snapshot is stale: %v, want %v", stale, c.stale)
+			}
+		})
+	}
+}

@@ -94,10 +94,19 @@ func (s *snapshots[S]) offer(before daybook.Version, at Loaded[S]) bool {
 	} else {
 		work.at.State = s.own(at.State)
 	}
+	queued, closed := s.enqueue(work)
+	if !queued && !closed {
+		s.tell(SnapshotNote{Outcome: SnapshotDropped, Stream: at.Stream, Version: at.Version})
+	}
+	return queued
+}
+
+// enqueue hands a job to the writer, if that has room for it.
+func (s *snapshots[S]) enqueue(work job[S]) (queued, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return false, true
 	}
 	if s.queue == nil {
 		s.begin()
@@ -106,10 +115,9 @@ func (s *snapshots[S]) offer(before daybook.Version, at Loaded[S]) bool {
 	work.order = s.order
 	select {
 	case s.queue <- work:
-		return true
+		return true, false
 	default:
-		s.tell(SnapshotNote{Outcome: SnapshotDropped, Stream: at.Stream, Version: at.Version})
-		return false
+		return false, false
 	}
 }
 

@@ -218,6 +218,13 @@ func (r *Repository[S, C, E]) ExecuteIn(ctx context.Context, tx *Transaction, id
 	}
 	m.spoilt = m.machine.spoils()
 	events, after, err := m.machine.attempt(m.run.stream, m.now, command)
+	if err == nil && len(events) == 0 && len(m.added) == 0 && !m.fresh {
+		// Nothing is appended here that could be refused: see whether it is
+		// still true that there is nothing to do.
+		if err = m.renew(ctx); err == nil {
+			events, after, err = m.machine.attempt(m.run.stream, m.now, command)
+		}
+	}
 	if err != nil {
 		return Loaded[S]{}, err
 	}
@@ -229,10 +236,20 @@ func (r *Repository[S, C, E]) ExecuteIn(ctx context.Context, tx *Transaction, id
 // this has added to it.
 func (r *Repository[S, C, E]) LoadIn(ctx context.Context, tx *Transaction, id string) (Loaded[S], error) {
 	m, err := r.join(ctx, tx, id)
+	if err == nil && len(m.added) == 0 && !m.fresh {
+		err = m.renew(ctx)
+	}
 	if err != nil {
 		return Loaded[S]{}, err
 	}
 	return m.loaded(), nil
+}
+
+// renew brings a state from the cache up to date before anything is added.
+func (m *member[S, C, E]) renew(ctx context.Context) error {
+	_, err := m.refresh(ctx)
+	m.now = m.at.State
+	return err
 }
 
 // join makes an aggregate a part of a transaction, or finds it there.

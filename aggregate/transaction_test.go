@@ -158,3 +158,47 @@ func TestMoneyIsNeitherMadeNorLostByManyAtOnce(t *testing.T) {
 		t.Errorf("there are %d, want 300", sum)
 	}
 }
+
+func TestWhatATransactionOnlyReadsIsNotFromAnOldCache(t *testing.T) {
+	b := newBank(t, &options{Cache: 10})
+	b.do("ann", deposit(1))
+	b.do("bob", deposit(1))
+	b.fill("ann", 1)
+	b.fill("bob", 1)
+	topUp := func(a account) ([]event, error) { // to 2
+		if a.Balance < 2 {
+			return []event{deposited{2 - a.Balance}}, nil
+		}
+		return nil, nil
+	}
+	_, err := aggregate.Transact(t.Context(), b.store, func(ctx context.Context, tx *aggregate.Transaction) error {
+		if ann, err := b.LoadIn(ctx, tx, "ann"); err != nil || ann.State.Balance != 2 {
+			t.Errorf("it reads %d, %v", ann.State.Balance, err)
+		}
+		if bob, err := b.ExecuteIn(ctx, tx, "bob", topUp); err != nil || bob.Version != 2 && bob.State.Balance != 2 {
+			t.Errorf("it decides on %+v, %v", bob, err)
+		}
+		_, err := b.ExecuteIn(ctx, tx, "cid", deposit(1))
+		return err
+	}, nil)
+	if err != nil || b.balance("bob") != 2 {
+		t.Errorf("%v, bob has %d", err, b.balance("bob"))
+	}
+	b.fill("ann", 1)
+	spend := func(a account) ([]event, error) { // nothing, unless there is more than 2
+		if a.Balance > 2 {
+			return []event{withdrawn{a.Balance - 2}}, nil
+		}
+		return nil, nil
+	}
+	b.fill("ann", 5)
+	if _, err := aggregate.Transact(t.Context(), b.store, func(ctx context.Context, tx *aggregate.Transaction) error {
+		_, err := b.ExecuteIn(ctx, tx, "cid", deposit(1))
+		if err == nil {
+			_, err = b.ExecuteIn(ctx, tx, "ann", spend)
+		}
+		return err
+	}, nil); err != nil || b.balance("ann") != 2 {
+		t.Errorf("%v, ann has %d, want 2", err, b.balance("ann"))
+	}
+}

@@ -87,12 +87,16 @@ func (s *Service[E]) add(g *group[E], record *daybook.Record) {
 	events, err := s.codec.AppendDecode(g.events, record)
 	if err != nil {
 		at.Err = err
+		again := record.Position <= s.undecoded // of a reading that was cut short
 		for i := range s.folds {
 			if s.places[i] < record.Position && s.inconsistent[i] == nil {
 				s.inconsistent[i] = err
 			}
 		}
-		s.aside(at)
+		if !again {
+			s.undecoded = record.Position
+			s.aside(at)
+		}
 	}
 	g.events, g.records, g.ends = events, append(g.records, at), append(g.ends, len(events))
 }

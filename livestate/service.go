@@ -37,7 +37,8 @@ type Service[E any] struct {
 	mu           sync.Mutex         // held while the states move on; guards all below
 	places       []daybook.Position // of the last record of each fold
 	versions     []daybook.Version
-	inconsistent []error // why a fold is; nil if it is not
+	inconsistent []error          // why a fold is; nil if it is not
+	undecoded    daybook.Position // of the last record that did not decode
 	sinceSave    int
 
 	flights flights
