@@ -273,3 +273,65 @@ func ExampleService_Quarantine() {
 	// Output:
 	// 2 counted, 1 aside: version 2
 }
+
+// A builder is asked again when somebody else was quicker: here another program
+// writes in between.
+func ExampleAppend() {
+	ctx := context.Background()
+	store, visitors := openStore(), newVisitors()
+	defer store.Close()
+	service := begin(store, visitors, nil)
+	defer service.Close()
+	asked := 0
+	done, err := livestate.Append(ctx, service, func(state *livestate.State) ([]Visited, string, error) {
+		if asked++; asked == 1 {
+			event, _ := visits.Encode(Visited{"Eve"})
+			_, _ = store.Append(ctx, guestbook, daybook.ExpectAny(), event)
+		}
+		return []Visited{{"Ann"}}, fmt.Sprint("behind ", visitors.Of(state).Count), nil
+	}, nil)
+	fmt.Println(done.Result, done.Tries, err)
+	// Output:
+	// behind 1 2 <nil>
+}
+
+// Local is a pointer that is read.
+func ExampleService_Local() {
+	ctx := context.Background()
+	store, visitors := openStore(), newVisitors()
+	defer store.Close()
+	service := begin(store, visitors, nil)
+	defer service.Close()
+	_, _ = service.Add(ctx, nil, Visited{"Ann"})
+	state, err := service.Local()
+	fmt.Println(visitors.Of(state).Last, err)
+	// Output:
+	// Ann <nil>
+}
+
+// Progress tells how far a service is: for the page that a host shows meanwhile.
+func ExampleService_Progress() {
+	ctx := context.Background()
+	store, visitors := openStore(), newVisitors()
+	defer store.Close()
+	event, _ := visits.Encode(Visited{"Ann"})
+	_, _ = store.Append(ctx, guestbook, daybook.ExpectAny(), event, event, event)
+	service := begin(store, visitors, nil)
+	defer service.Close()
+	p := service.Progress()
+	fmt.Println(p.Ready, p.Position, "of", p.End, "records:", p.Records)
+	// Output:
+	// true 3 of 3 records: 3
+}
+
+// Save writes a snapshot of every fold.
+func ExampleService_Save() {
+	ctx := context.Background()
+	store, visitors := openStore(), newVisitors()
+	defer store.Close()
+	service := begin(store, visitors, nil)
+	defer service.Close()
+	fmt.Println(service.Save(ctx))
+	// Output:
+	// livestate: options.Snapshots: must be set to save
+}
