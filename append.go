@@ -126,6 +126,10 @@ func (s *Store) firstMissed(ctx context.Context, conflict *ConflictError) (Versi
 		if err != nil || record == nil {
 			return low, err
 		}
+		if record.Version > middle { // it was deleted since, and all before it
+			low = record.Version
+			continue
+		}
 		if record.Changeset.Number > number && record.Changeset.Last() > version {
 			high = max(low, record.Changeset.First)
 		} else {

@@ -11,7 +11,7 @@ import (
 
 // FormatVersion is written into every file; one with a lower version is built
 // anew, and one with a higher version belongs to a newer program.
-const FormatVersion = 2
+const FormatVersion = 3
 
 // HeaderBytes is how long the header of a file is.
 const HeaderBytes = 40
@@ -77,7 +77,8 @@ func (c *contents) encode() []byte {
 	t := &c.totals
 	for _, n := range []int64{
 		t.Changesets, t.Records, t.Streams, int64(t.LongestStream), int64(t.FirstPosition), int64(t.LastPosition),
-		int64(t.LastOrdinal), c.keys[0], c.keys[1], c.tableEnd, c.fences,
+		int64(t.LastOrdinal), c.keys[0], c.keys[1], c.tableEnd, c.fences, int64(t.LastDeletion), int64(t.LastEmptying),
+		t.DeletedChangesets, t.DeletedRecords, t.EmptiedStreams, int64(t.Scrubbed), int64(t.DeletedBelow),
 	} {
 		b = binary.AppendUvarint(b, uint64(n))
 	}
@@ -101,7 +102,7 @@ func decodeContents(b []byte) (c contents, err error) {
 		}
 	}
 	t := &c.totals
-	numbers := [11]int64{}
+	numbers := [18]int64{}
 	for i := range numbers {
 		numbers[i] = int64(d.uvarint())
 		if numbers[i] < 0 {
@@ -112,6 +113,9 @@ func decodeContents(b []byte) (c contents, err error) {
 	t.LongestStream, t.FirstPosition = daybook.ChangesetNumber(numbers[3]), daybook.Position(numbers[4])
 	t.LastPosition, t.LastOrdinal = daybook.Position(numbers[5]), daybook.Ordinal(numbers[6])
 	c.keys, c.tableEnd, c.fences = [2]int64{numbers[7], numbers[8]}, numbers[9], numbers[10]
+	t.LastDeletion, t.LastEmptying = daybook.DeletionNumber(numbers[11]), daybook.DeletionNumber(numbers[12])
+	t.DeletedChangesets, t.DeletedRecords, t.EmptiedStreams = numbers[13], numbers[14], numbers[15]
+	t.Scrubbed, t.DeletedBelow = daybook.DeletionNumber(numbers[16]), daybook.Position(numbers[17])
 	t.LastRecorded = fromMicros(d.varint())
 	copy(c.least[:], d.take(16))
 	copy(c.greatest[:], d.take(16))

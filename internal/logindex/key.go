@@ -11,8 +11,11 @@ import (
 // their keys. The first byte of a key is its kind.
 const (
 	keyAppend     = 'a' // first append id -> append ids, and places of their first changesets
-	keyClaim      = 'c' // partition, kind, value -> who holds it, or nobody
+	keyClaim      = 'c' // partition, kind, value -> who holds it since which version, or nobody
+	keyDeletion   = 'd' // number -> a deletion
+	keyDeletionID = 'e' // id of a deletion -> its number
 	keyTag        = 'g' // tag, first position -> positions
+	keyHiding     = 'h' // stream -> what deletions have hidden of it
 	keyPartition  = 'p' // partition but the default, first position -> positions of first records of changesets
 	keyStream     = 's' // stream, first version -> its end, versions and places of its changesets
 	keyStreamType = 'u' // stream type, first position -> positions of first records of changesets

@@ -47,17 +47,27 @@ type Segment struct {
 	Seed  uint32           // what sets it apart from others of that name and size
 }
 
-// Totals counts what an index covers.
+// Totals counts what an index covers. What was deleted counts as well, and is
+// counted again as such.
 type Totals struct {
 	Changesets int64
 	Records    int64
-	Streams    int64 // that begin here
+	Streams    int64 // that begin here, or have records again
 	// LongestStream is the highest changeset number.
 	LongestStream daybook.ChangesetNumber
 	FirstPosition daybook.Position
 	LastPosition  daybook.Position
 	LastOrdinal   daybook.Ordinal
 	LastRecorded  time.Time
+
+	// What the deletions here took, wherever it stood; all 0 where none was made.
+	DeletedChangesets int64
+	DeletedRecords    int64
+	EmptiedStreams    int64
+	LastDeletion      daybook.DeletionNumber
+	LastEmptying      daybook.DeletionNumber // the last that left a stream without records
+	Scrubbed          daybook.DeletionNumber // scrubs were done up to this one
+	DeletedBelow      daybook.Position       // where the log ended when the last deletion was made
 }
 
 // Add puts what follows behind t.
@@ -69,6 +79,11 @@ func (t *Totals) Add(next Totals) {
 	t.Records += next.Records
 	t.Streams += next.Streams
 	t.LongestStream = max(t.LongestStream, next.LongestStream)
+	t.DeletedChangesets += next.DeletedChangesets
+	t.DeletedRecords += next.DeletedRecords
+	t.EmptiedStreams += next.EmptiedStreams
+	t.LastDeletion, t.LastEmptying = max(t.LastDeletion, next.LastDeletion), max(t.LastEmptying, next.LastEmptying)
+	t.Scrubbed, t.DeletedBelow = max(t.Scrubbed, next.Scrubbed), max(t.DeletedBelow, next.DeletedBelow)
 	t.LastPosition, t.LastOrdinal, t.LastRecorded = next.LastPosition, next.LastOrdinal, next.LastRecorded
 }
 

@@ -48,7 +48,7 @@ func compare(g *generator, m *model, r *Run, whole bool) error {
 		for value := range 13 {
 			claim := daybook.Claim{Kind: "k", Value: fmt.Sprint(value)}
 			name, known := m.claims[daybook.StreamID{Partition: partition}][claim]
-			holder, ok, err := r.Claim(partition, claim)
+			holder, _, ok, err := r.Claim(partition, claim)
 			if whole && name == "" {
 				known = ok
 			}

@@ -101,6 +101,10 @@ func (m *merging) take(i int) error {
 	switch key := oldest.key; key[0] {
 	case keyClaim:
 		return m.takeClaim(i)
+	case keyDeletion, keyDeletionID:
+		return m.takeDeletion(i)
+	case keyHiding:
+		return m.takeHiding(i)
 	case keyTag, keyPartition, keyStream, keyStreamType, keyType:
 		if err := m.chunk.parse(key, oldest.value); err != nil {
 			return err
@@ -127,7 +131,7 @@ func (m *merging) takeClaim(i int) error {
 		}
 	}
 	if len(holder) > 0 || !m.whole {
-		m.file.claim(m.same, string(holder))
+		m.file.claim(m.same, holder)
 	}
 	return m.file.pieces.err
 }

@@ -129,7 +129,7 @@ func (b *plainBuilder) write(t testing.TB) []byte {
 	}
 	for _, partition := range slices.Sorted(maps.Keys(b.claims)) {
 		for _, claim := range slices.SortedFunc(maps.Keys(b.claims[partition]), compareClaims) {
-			w.Claim(partition, claim, b.claims[partition][claim])
+			w.Claim(partition, claim, b.claims[partition][claim], 1)
 		}
 	}
 	b.tags.write(w, w.Tag)

@@ -175,20 +175,26 @@ func (r *Run) Append(id daybook.ID) (place Place, ok bool, err error) {
 	return place, ok && err == nil, err
 }
 
-// Claim returns who held a claim at the end of the covered segments: nobody,
-// if holder has no name. Not ok: it was neither taken nor released in them.
-func (r *Run) Claim(partition string, claim daybook.Claim) (holder daybook.StreamID, ok bool, err error) {
+// Claim returns who held a claim at the end of the covered segments, and the
+// first version of the changeset that took it: nobody, if holder has no name. Not
+// ok: it was neither taken nor released in them.
+func (r *Run) Claim(partition string, claim daybook.Claim) (holder daybook.StreamID, since daybook.Version, ok bool, err error) {
 	key := textKey(nil, keyClaim, partition, claim.Kind, claim.Value)
 	if may, err := r.others.mayHold(key); !may {
-		return holder, false, err
+		return holder, 0, false, err
 	}
 	err = r.table.floor(key, func(found, value []byte) error {
 		if ok = bytes.Equal(found, key); ok && len(value) > 0 {
-			holder = daybook.StreamID{Partition: partition, Name: string(value)}
+			d := decoder{rest: value}
+			since = daybook.Version(d.uvarint())
+			if d.failed || since < 1 || len(d.rest) == 0 {
+				return fmt.Errorf("%w: the holder of a claim cannot be decoded", ErrDamaged)
+			}
+			holder = daybook.StreamID{Partition: partition, Name: string(d.rest)}
 		}
 		return nil
 	})
-	return holder, ok && err == nil, err
+	return holder, since, ok && err == nil, err
 }
 
 // Changesets yields the first versions and places of the changesets of a

@@ -12,15 +12,17 @@ import (
 //
 //  1. Append, of each append, by its id,
 //  2. Claim, of each claim, by partition, kind and value,
-//  3. Tag, of each tag, and Positions with those of its records,
-//  4. Partition, of each partition but the default, and Positions with those of
+//  3. Deletion, of each deletion, by number, then DeletionID, of each, by id,
+//  4. Tag, of each tag, and Positions with those of its records,
+//  5. Hiding, of each stream that deletions took from, by partition and name,
+//  6. Partition, of each partition but the default, and Positions with those of
 //     the first records of its changesets,
-//  5. Stream, of each stream, by partition and name, and Changeset with each
+//  7. Stream, of each stream, by partition and name, and Changeset with each
 //     changeset of it, by version,
-//  6. StreamType, of each stream type, and Positions with those of the first
+//  8. StreamType, of each stream type, and Positions with those of the first
 //     records of the changesets,
-//  7. Type, of each event type, and Positions with those of its records,
-//  8. End.
+//  9. Type, of each event type, and Positions with those of its records,
+//  10. End.
 //
 // What comes in another order is an error of End. Texts are compared by their
 // bytes. A Writer keeps nothing that it is given, allocates nothing for it, and
@@ -40,7 +42,7 @@ type Writer struct {
 // Counts says how many keys of an index will be asked for: exactly, or at most.
 type Counts struct {
 	Streams int64
-	Others  int64 // appends, claims, tags, partitions, stream types and event types
+	Others  int64 // appends, claims, deletions, tags, partitions, stream types and event types
 }
 
 // NewWriter begins the index of segments of a store, of which there must be at
@@ -60,17 +62,21 @@ func NewWriter(w io.Writer, store daybook.ID, segments []Segment, counts Counts)
 func (f *Writer) Append(id daybook.ID, place Place) { f.appends.add(id, place) }
 
 // Claim says who holds a claim of a partition at the end of the segments: the
-// stream of that name; "" if it was released.
-func (f *Writer) Claim(partition string, claim daybook.Claim, holder string) {
+// stream of that name, and the first version of the changeset that took it; ""
+// if it was released.
+func (f *Writer) Claim(partition string, claim daybook.Claim, holder string, since daybook.Version) {
 	f.key = textKey(f.key[:0], keyClaim, partition, claim.Kind, claim.Value)
-	f.claim(f.key, holder)
+	f.head = f.head[:0]
+	if holder != "" {
+		f.head = append(binary.AppendUvarint(f.head, uint64(since)), holder...)
+	}
+	f.claim(f.key, f.head)
 }
 
-func (f *Writer) claim(key []byte, holder string) {
+func (f *Writer) claim(key, value []byte) {
 	f.appends.flush()
 	f.others.add(key)
-	f.head = append(f.head[:0], holder...)
-	f.table.add(key, f.head)
+	f.table.add(key, value)
 }
 
 // Tag begins the positions of the records with a tag.

@@ -65,7 +65,7 @@ func (s *scan) openRow(name string, span []*segment) (*sealedRow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := row.readMarks(len(s.log.segments)); err != nil {
+	if err := errors.Join(row.readMarks(len(s.log.segments)), row.readHidings()); err != nil {
 		return nil, errors.Join(err, row.close())
 	}
 	return row, nil
@@ -110,11 +110,9 @@ func (s *scan) adoptRow(row *sealedRow) error {
 		}
 		l.segments = append(l.segments, segment)
 	}
-	if t := x.totals(); t.LastPosition > l.index.last {
-		l.index.tally = tally{
-			last: t.LastPosition, ordinal: t.LastOrdinal, latest: t.LastRecorded, streams: t.Streams,
-			changesets: t.Changesets, records: t.Records, longest: t.LongestStream,
-		}
+	l.index.adoptHidings(row)
+	if t := x.totals(); l.index.isBehind(t) {
+		l.index.tally = tallyOf(t)
 		l.index.show(l.index.tally)
 		l.tellLocked()
 	}
@@ -139,7 +137,7 @@ func (s *scan) partOf(found *survey, last int) (*sealedRow, error) {
 	as := &segment{number: last, name: f.name, seed: f.seed, header: f.header}
 	row, err := x.openPart(name, as, limit)
 	if err == nil {
-		if err = row.readMarks(last); err != nil {
+		if err = errors.Join(row.readMarks(last), row.readHidings()); err != nil {
 			err = errors.Join(err, row.close())
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // ask brings the log up to date and calls answer with it. While the log is
@@ -30,14 +31,23 @@ func (d *Driver) ask(answer func(*log)) error {
 
 // Head implements daybook.HeadReader.
 func (d *Driver) Head(_ context.Context, id daybook.StreamID) (head daybook.Head, err error) {
-	known := false
-	err = d.ask(func(l *log) { head, known = l.index.recentHead(id) })
-	if err != nil || known {
-		return head, err
+	x := &d.log.index
+	for {
+		known := false
+		err = d.ask(func(l *log) { head, known = l.index.recentHead(id) })
+		if err == nil && !known {
+			// Files are read without the lock of the log: writers need not wait.
+			head = x.sealed.head(id)
+			err = x.sealed.failure()
+		}
+		h := x.hidings.of(id, shownView)
+		if err != nil || h == (logindex.Hiding{}) {
+			return head, err
+		}
+		if h.Through <= head.Version { // else it was appended to and deleted in between
+			return headBehind(head, h), nil
+		}
 	}
-	// Files are read without the lock of the log: writers need not wait.
-	head = d.log.index.sealed.head(id)
-	return head, d.log.index.sealed.failure()
 }
 
 // End implements daybook.EndReader.
@@ -91,7 +101,8 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 				yield(daybook.StreamHead{}, err)
 				return
 			}
-			if !list.Filter.MatchesStream(head.Stream) {
+			head.Head = headBehind(head.Head, d.log.index.hidings.of(head.Stream, shownView))
+			if !list.Filter.MatchesStream(head.Stream) || !head.Exists() {
 				continue
 			}
 			if left--; !yield(head, nil) || left == 0 {
@@ -158,12 +169,16 @@ func compareStreams(a, b daybook.StreamID) int {
 }
 
 // Stats implements daybook.StatsReader.
-func (d *Driver) Stats(context.Context) (stats daybook.Stats, err error) {
+func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
+	longest, err := d.longestStream(ctx)
+	if err != nil {
+		return daybook.Stats{}, err
+	}
 	err = d.ask(func(l *log) {
 		x := &l.index.shown
 		stats = daybook.Stats{
 			Streams: x.streams, Changesets: x.changesets, Records: x.records,
-			LongestStream: x.longest, LastPosition: x.last, LastOrdinal: x.ordinal,
+			LongestStream: max(x.longest, longest), LastPosition: x.last, LastOrdinal: x.ordinal,
 		}
 		for _, s := range l.segments {
 			stats.Bytes += s.end

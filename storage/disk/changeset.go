@@ -35,8 +35,11 @@ func decodeChangeset(f *frame) (c changeset, ok bool) {
 // begin finds the prologue and the records in the body of a frame.
 func (c *changeset) begin(f *frame) bool {
 	length, at := uvarintAt(f.body, 0)
+	if at == 0 || length > uint64(len(f.body)-at) || f.count < 1 {
+		return false
+	}
 	// A record has two lengths and a head at the least.
-	if at == 0 || length > uint64(len(f.body)-at) || f.count < 1 || f.count > (len(f.body)-at-int(length))/(2+headFixed) {
+	if f.kind != kindBones && f.count > (len(f.body)-at-int(length))/(2+headFixed) {
 		return false
 	}
 	if c.frame != f { // else there is nothing to tell the garbage collector

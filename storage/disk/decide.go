@@ -10,7 +10,10 @@ import (
 // before. It only changes under writer.mu, under which all of this runs.
 
 // head returns where a stream will end once all that is decided is written.
-func (w *writer) head(id daybook.StreamID) daybook.Head { return w.log.index.head(id) }
+func (w *writer) head(id daybook.StreamID) daybook.Head {
+	x := &w.log.index
+	return headBehind(x.head(id), x.hidings.of(id, decidedView))
+}
 
 // hidden reports whether readers cannot see a position yet. An answer that
 // hangs on one must not be given before they can.
@@ -19,35 +22,41 @@ func (w *writer) hidden(position daybook.Position) bool { return position > w.lo
 // check returns why a is refused, if it is, and whether that hangs on what is
 // not visible yet: such an answer must not be given before that is.
 func (w *writer) check(a *daybook.Append, d *draft) (refusal error, pending bool) {
+	x := &w.log.index
 	for i := range a.Changesets {
 		c, s := &a.Changesets[i], d.summaries[i]
-		head := w.head(c.Stream)
-		if s.before, s.looked = head, true; !c.Expect.Holds(head) {
-			return &daybook.ConflictError{Stream: c.Stream, Expect: c.Expect, Found: head}, w.hidden(head.Position)
+		before := x.head(c.Stream)
+		head := headBehind(before, x.hidings.of(c.Stream, decidedView))
+		s.revives = head.Version > 0 && !head.Exists()
+		if s.before, s.looked = before, true; !c.Expect.Holds(head) {
+			return &daybook.ConflictError{Stream: c.Stream, Expect: c.Expect, Found: head}, w.hidden(head.Position) || !x.hidings.isSettled(c.Stream)
 		}
 	}
 	if a.Condition != nil {
-		x := &w.log.index
-		if found := x.lastMatch(a.Condition.Query, a.Condition.After); found > 0 {
+		found, err := w.lastMatch(a.Condition)
+		if err != nil {
+			return err, false
+		}
+		if found > 0 {
 			return &daybook.ConditionError{Condition: *a.Condition, Found: found}, w.hidden(found)
 		}
 	}
-	if err := w.checkReferences(a); err != nil {
-		return err, false
+	if err, pending := w.checkReferences(a); err != nil {
+		return err, pending
 	}
 	return w.checkClaims(a)
 }
 
-func (w *writer) checkReferences(a *daybook.Append) error {
+func (w *writer) checkReferences(a *daybook.Append) (refusal error, pending bool) {
 	for i := range a.Changesets {
 		for _, reference := range a.Changesets[i].References {
 			created := slices.ContainsFunc(a.Changesets, func(c daybook.Changeset) bool { return c.Stream == reference })
 			if !created && !w.head(reference).Exists() {
-				return &daybook.ReferenceError{Stream: a.Changesets[i].Stream, Reference: reference}
+				return &daybook.ReferenceError{Stream: a.Changesets[i].Stream, Reference: reference}, !w.log.index.hidings.isSettled(reference)
 			}
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // checkClaims looks at every release and claim as if the releases of the whole

@@ -335,4 +335,6 @@ var _ interface {
 	daybook.StatsReader
 	daybook.ClaimReader
 	daybook.Importer
+	daybook.Deleter
+	daybook.DeletionReader
 } = (*Driver)(nil)

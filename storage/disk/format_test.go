@@ -151,7 +151,7 @@ func TestFramesThatDoNotFollowAreDamage(t *testing.T) {
 		"there are records too few":     func(h *frameHeader) { h.count++ },
 		"there are records too many":    func(h *frameHeader) { h.count-- },
 		"durable lies behind the frame": func(h *frameHeader) { h.durable = 1 << 20 },
-		"the flags are unknown":         func(h *frameHeader) { h.flags |= 4 },
+		"the flags are unknown":         func(h *frameHeader) { h.flags |= 32 },
 	} {
 		log := exampleLog()
 		const third = 392

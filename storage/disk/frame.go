@@ -15,7 +15,19 @@ const (
 	frameAlign      = 8 // frames begin at multiples of it
 )
 
-const kindChangeset = 1
+// Kinds of frames. The zero kind is that of a changeset.
+const (
+	kindChangeset = 1 + iota
+	// kindDeletion: a deletion. It takes no position.
+	kindDeletion
+	// kindBones: a changeset that was deleted and whose content was removed.
+	kindBones
+	// kindCompacted begins a segment that was compacted.
+	kindCompacted
+	// kindScrubbed: all scrubs up to a deletion are done.
+	kindScrubbed
+	kindsEnd
+)
 
 // Flags of a frame.
 const (
@@ -25,10 +37,25 @@ const (
 	// flagGaps: the positions of the records are listed, since they are not
 	// consecutive.
 	flagGaps
+	// flagRevives: the records before those of the changeset were all deleted.
+	flagRevives
+	// flagScrub: of a deletion, that it asks for a scrub.
+	flagScrub
+	// flagEmptied: of a deletion, that it left the stream without records.
+	flagEmptied
 )
 
-// frameHeader begins a frame: one changeset.
+// knownFlags are the flags that frames of a kind may have.
+var knownFlags = [kindsEnd]byte{
+	kindChangeset: flagMore | flagGaps | flagRevives, kindBones: flagMore | flagGaps | flagRevives,
+	kindDeletion: flagScrub | flagEmptied,
+}
+
+// frameHeader begins a frame: one changeset, or what else happens to a log. Of
+// the latter, position is the lowest that what follows can have, and ordinal the
+// last that was given.
 type frameHeader struct {
+	kind      byte
 	bodyBytes int64  // padded
 	bodySum   uint32 // of the padded body
 	flags     byte
@@ -39,11 +66,17 @@ type frameHeader struct {
 	durable  int64
 	position daybook.Position // of the first record
 	ordinal  daybook.Ordinal
+	// number is, of a deletion, its DeletionNumber; of a scrub that of the last
+	// deletion that is done; of what was compacted the generation.
 	number   daybook.ChangesetNumber
-	first    daybook.Version
-	recorded int64 // micros
-	appendID daybook.ID
+	first    daybook.Version // of a deletion, what is gone through
+	recorded int64           // micros
+	appendID daybook.ID      // of a deletion, its id
 }
+
+// isChangeset reports whether the frame is that of a changeset, with its content
+// or without.
+func (h *frameHeader) isChangeset() bool { return h.kind == kindChangeset || h.kind == kindBones }
 
 func (h *frameHeader) more() bool { return h.flags&flagMore != 0 }
 
@@ -59,7 +92,7 @@ func (h *frameHeader) put(b []byte, seed uint32, offset int64) {
 	le.PutUint32(b, frameMagic)
 	le.PutUint32(b[8:], uint32(h.bodyBytes))
 	le.PutUint32(b[12:], h.bodySum)
-	b[16], b[17], b[18], b[19] = kindChangeset, h.flags, 0, 0
+	b[16], b[17], b[18], b[19] = max(h.kind, kindChangeset), h.flags, 0, 0
 	le.PutUint32(b[20:], uint32(h.count))
 	le.PutUint64(b[24:], uint64(h.durable))
 	le.PutUint64(b[32:], uint64(h.position))
@@ -99,19 +132,20 @@ func (h *frameHeader) decode(b []byte, seed uint32, offset int64) (sound bool, r
 	if le.Uint32(b[4:]) != frameChecksum(b, seed, offset) {
 		return false, "the checksum of the frame's header does not match"
 	}
-	h.bodyBytes, h.bodySum, h.flags = int64(le.Uint32(b[8:])), le.Uint32(b[12:]), b[17]
+	h.bodyBytes, h.bodySum, h.kind, h.flags = int64(le.Uint32(b[8:])), le.Uint32(b[12:]), b[16], b[17]
 	h.count, h.durable = int(le.Uint32(b[20:])), int64(le.Uint64(b[24:]))
 	h.position, h.ordinal = daybook.Position(le.Uint64(b[32:])), daybook.Ordinal(le.Uint64(b[40:]))
 	h.number, h.first = daybook.ChangesetNumber(le.Uint64(b[48:])), daybook.Version(le.Uint64(b[56:]))
 	h.recorded = int64(le.Uint64(b[64:]))
 	copy(h.appendID[:], b[72:])
 	switch {
-	case b[16] != kindChangeset:
+	case h.kind < kindChangeset || h.kind >= kindsEnd:
 		return true, fmt.Sprintf("a frame of an unknown kind, %d", b[16])
-	case h.flags&^(flagMore|flagGaps) != 0 || b[18] != 0 || b[19] != 0:
+	case h.flags&^knownFlags[h.kind] != 0 || b[18] != 0 || b[19] != 0:
 		return true, "a frame with unknown flags"
-	case h.bodyBytes%frameAlign != 0 || h.count < 1 || h.durable > offset || h.durable < segmentHeaderSize ||
-		h.position < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1 ||
+	case h.bodyBytes%frameAlign != 0 || h.durable > offset || h.durable < segmentHeaderSize || h.position < 1 ||
+		h.isChangeset() && (h.count < 1 || h.ordinal < 1 || h.number < 1 || h.first < 1) ||
+		!h.isChangeset() && (h.count != 0 || h.ordinal < 0 || h.number < 0 || h.first < 0) ||
 		int64(h.position) > math.MaxInt64-int64(h.count) || int64(h.first) > math.MaxInt64-int64(h.count):
 		return true, "a frame whose header contradicts itself"
 	}

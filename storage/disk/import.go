@@ -37,7 +37,7 @@ func (w *writer) importAll(ctx context.Context, changesets []daybook.RecordedCha
 		return err
 	}
 	if refusal != nil {
-		if err := w.unlockAfter(ctx, w.hidden(w.last), daybook.DurabilityMemory); err != nil {
+		if err := w.unlockAfter(ctx, w.hidden(w.last) || len(w.log.index.hiddenHiding) > 0, daybook.DurabilityMemory); err != nil {
 			return err
 		}
 		return refusal
@@ -64,11 +64,12 @@ func (w *writer) checkImport(changesets []daybook.RecordedChangeset, d *draft) e
 			return &daybook.InvalidError{Field: field + ".position", Value: fmt.Sprint(s.firstPosition()), Reason: fmt.Sprintf("must lie above the end of the log, %d", last)}
 		case c.RecordedAt.Before(latest):
 			return &daybook.InvalidError{Field: field + ".recorded_at", Value: c.RecordedAt.String(), Reason: "must not lie before the end of the log"}
-		case head.Exists() && (c.First != head.Version+1 || c.Number != head.Changeset+1):
+		case head.Version > 0 && (c.First != head.Version+1 || c.Number != head.Changeset+1):
 			return &daybook.InvalidError{Field: field + ".first", Value: fmt.Sprint(c.First), Reason: fmt.Sprintf("must follow version %d, changeset %d of its stream", head.Version, head.Changeset)}
 		}
 		ordinal = max(ordinal+1, c.Ordinal)
 		s.number, s.ordinal, s.first, s.recorded = c.Number, ordinal, c.First, daybook.Microseconds(c.RecordedAt)
+		s.revives = head.Version > 0 && !head.Exists()
 		heads[c.Stream] = s.head(head)
 		last, latest = s.lastPosition(), s.recorded
 	}

@@ -43,6 +43,10 @@ type summary struct {
 	before daybook.Head
 	looked bool
 	fresh  bool // it is known that the append is new
+
+	revives  bool      // all that stood before in the stream was deleted
+	kind     byte      // of its frame
+	deletion *deletion // what a deletion tells; else nil
 }
 
 // selectors is what queries look at in a record.
@@ -62,13 +66,16 @@ func (s *summary) last() daybook.Version { return s.first + daybook.Version(s.co
 
 // head returns the head of the stream once the changeset is added to it.
 func (s *summary) head(before daybook.Head) daybook.Head {
-	if !before.Exists() {
+	if before.Version == 0 {
 		before.First = s.first
 	}
 	before.Version, before.Changeset = s.last(), s.number
 	before.Position, before.RecordedAt = s.lastPosition(), s.recorded
 	return before
 }
+
+// isOther reports whether it is of something else than a changeset.
+func (s *summary) isOther() bool { return s.deletion != nil || s.kind > kindBones }
 
 // receipt returns where the changeset went.
 func (s *summary) receipt() daybook.ChangesetReceipt {
@@ -80,11 +87,10 @@ func (s *summary) receipt() daybook.ChangesetReceipt {
 
 // summarise decodes what the index learns of a frame.
 func summarise(f *frame, segment int) (*summary, bool) {
-	c, ok := decodeChangeset(f)
-	if !ok {
-		return nil, false
+	if !f.isChangeset() {
+		return summariseOther(f, segment)
 	}
-	pieces, ok := c.pieces()
+	c, ok := decodeChangeset(f)
 	if !ok {
 		return nil, false
 	}
@@ -92,15 +98,21 @@ func summarise(f *frame, segment int) (*summary, bool) {
 		place: placeOf(segment, f.offset), stream: c.stream, appendID: c.appendID, number: c.number,
 		ordinal: c.ordinal, first: c.first, count: c.count, recorded: fromMicros(c.recorded),
 		claims: c.claims, releases: c.releases, selectors: make([]selectors, c.count),
+		revives: f.flags&flagRevives != 0, kind: f.kind,
 	}
+	for i := range s.selectors {
+		s.selectors[i].position = c.positionOf(i)
+	}
+	if f.kind == kindBones {
+		return s, c.isPadding(c.records)
+	}
+	pieces, ok := c.pieces()
 	for i := range pieces {
-		eventType, tags, ok := pieces[i].selectors()
-		if !ok {
-			return nil, false
+		if ok {
+			s.selectors[i].eventType, s.selectors[i].tags, ok = pieces[i].selectors()
 		}
-		s.selectors[i] = selectors{c.positionOf(i), eventType, tags}
 	}
-	return s, true
+	return s, ok
 }
 
 // index answers what an append is decided by and where reads find their
@@ -121,6 +133,10 @@ type index struct {
 
 	hiddenEnds   []hiddenEnd   // in the order of the log
 	hiddenClaims []hiddenClaim // in the order of the log
+
+	hidings      *hidings       // what deletions have hidden
+	hiddenHiding []hiddenHiding // in the order of the log
+	walked       walkedLongest
 }
 
 // tally is what stands in the log up to a place.
@@ -131,7 +147,13 @@ type tally struct {
 	streams    int64
 	changesets int64
 	records    int64
-	longest    daybook.ChangesetNumber
+	// longest is the highest changeset number since the deletion emptying, which
+	// has left a stream without records that may have had the highest before; 0:
+	// of all.
+	longest   daybook.ChangesetNumber
+	emptying  daybook.DeletionNumber
+	deletions daybook.DeletionNumber // the last
+	scrubbed  daybook.DeletionNumber // all scrubs up to it are done
 }
 
 // hiddenEnd is where a stream ended before a changeset that is not shown yet.
@@ -174,7 +196,8 @@ func (x *index) drop(below int) {
 	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.segment < below })
 }
 
-// head returns where a stream ends by all that is decided.
+// head returns where a stream ends by all that is decided, as if nothing of it
+// had ever been deleted.
 func (x *index) head(id daybook.StreamID) daybook.Head {
 	for _, p := range slices.Backward(x.parts) {
 		if n, ok := p.streams.find(id); ok {
@@ -213,9 +236,15 @@ func (x *index) findAppend(id daybook.ID) (at place, known bool) {
 
 // holder returns who holds a claim by all that is decided.
 func (x *index) holder(key claimKey) (holder daybook.StreamID, held bool) {
+	h := x.taken(key)
+	return h.stream, h.held && x.hidings.of(h.stream, decidedView).Emptied < h.since
+}
+
+// taken returns who took a claim last and has not released it.
+func (x *index) taken(key claimKey) holding {
 	for _, p := range slices.Backward(x.parts) {
 		if h, ok := p.holders[key]; ok {
-			return h.stream, h.held
+			return h
 		}
 	}
 	return x.sealed.holder(key)
@@ -223,12 +252,20 @@ func (x *index) holder(key claimKey) (holder daybook.StreamID, held bool) {
 
 // shownHolder returns who holds a claim for readers.
 func (x *index) shownHolder(key claimKey) (holder daybook.StreamID, held bool) {
+	h := x.shownTaken(key)
+	if !h.held || x.hidings.of(h.stream, shownView).Emptied >= h.since {
+		return daybook.StreamID{}, false
+	}
+	return h.stream, true
+}
+
+func (x *index) shownTaken(key claimKey) holding {
 	for i := range x.hiddenClaims {
 		if x.hiddenClaims[i].key == key {
-			return x.hiddenClaims[i].before.stream, x.hiddenClaims[i].before.held
+			return x.hiddenClaims[i].before
 		}
 	}
-	return x.holder(key)
+	return x.taken(key)
 }
 
 // hidesClaim reports whether who holds a claim hangs on what is not shown yet.
@@ -261,6 +298,10 @@ func (x *index) lastMatch(query daybook.Query, after daybook.Position) daybook.P
 func (x *index) add(summaries []*summary) {
 	claims := false
 	for i, s := range summaries {
+		if s.isOther() {
+			x.addOther(s)
+			continue
+		}
 		if i == 0 || s.appendID != summaries[i-1].appendID {
 			x.at(s.place.segment()).addAppend(s)
 		}
@@ -284,14 +325,14 @@ func (x *index) addFrame(s *summary) {
 		st.end = endOf(x.headBelow(s.stream))
 	}
 	x.hiddenEnds = append(x.hiddenEnds, hiddenEnd{st, st.end, s.lastPosition()})
-	if st.end.version == 0 {
+	if st.end.version == 0 || s.revives {
 		x.tally.streams++
 	}
 	p.add(st, s)
 	x.last, x.ordinal, x.latest = s.lastPosition(), s.ordinal, s.recorded
 	x.changesets++
 	x.records += int64(s.count)
-	x.longest = max(x.longest, s.number)
+	x.tally.longest = max(x.tally.longest, s.number)
 }
 
 // headBelow returns where a stream ends below the newest part.
@@ -304,8 +345,7 @@ func (x *index) headBelow(id daybook.StreamID) daybook.Head {
 func (x *index) settle(summaries []*summary) {
 	last := summaries[len(summaries)-1].lastPosition()
 	x.at(summaries[0].place.segment()).settle(summaries, func(key claimKey) {
-		stream, held := x.holder(key)
-		x.hiddenClaims = append(x.hiddenClaims, hiddenClaim{key, holding{stream, held}, last})
+		x.hiddenClaims = append(x.hiddenClaims, hiddenClaim{key, x.taken(key), last})
 	})
 }
 
@@ -322,6 +362,7 @@ func (x *index) show(t tally) {
 		claims++
 	}
 	x.hiddenClaims = slices.Delete(x.hiddenClaims, 0, claims)
+	x.showHidings()
 }
 
 // byAppend yields the summaries of each append; those of one stand together.
@@ -347,11 +388,16 @@ type succession struct {
 	ordinal daybook.Ordinal
 	latest  time.Time
 	heads   map[daybook.StreamID]daybook.Head // where they differ from the index
+	// deletions is the last one.
+	deletions daybook.DeletionNumber
 }
 
 // refuses returns why s cannot be what was written next. A frame whose
 // checksums match and that does not follow is in the wrong place.
 func (f *succession) refuses(x *index, s *summary) (reason string) {
+	if s.isOther() {
+		return f.refusesOther(s)
+	}
 	head, seen := f.heads[s.stream]
 	if !seen {
 		head = x.head(s.stream)
@@ -363,7 +409,7 @@ func (f *succession) refuses(x *index, s *summary) (reason string) {
 		return fmt.Sprintf("ordinal %d does not lie above %d", s.ordinal, f.ordinal)
 	case s.recorded.Before(f.latest):
 		return "the recorded time falls"
-	case head.Exists() && (s.first != head.Version+1 || s.number != head.Changeset+1):
+	case head.Version > 0 && (s.first != head.Version+1 || s.number != head.Changeset+1):
 		return fmt.Sprintf("version %d, changeset %d of stream %q do not follow version %d, changeset %d",
 			s.first, s.number, s.stream, head.Version, head.Changeset)
 	}

@@ -14,7 +14,9 @@ import (
 // roundFor returns the round that takes n bytes more: the newest, or a new one
 // where that is full or its segment is.
 func (w *writer) roundFor(n int64) *round {
-	overflows := n > 0 && w.next > segmentHeaderSize && (w.next+n > w.segmentBytes || w.outgrows(n))
+	// A segment is named by the lowest position that it can hold: one without
+	// records goes on, however many deletions it has.
+	overflows := n > 0 && w.last >= w.segment.header.first && (w.next+n > w.segmentBytes || w.outgrows(n))
 	var newest *round
 	if len(w.queue) > 0 {
 		newest = w.queue[len(w.queue)-1]
@@ -344,6 +346,11 @@ func (w *writer) fail(err error) {
 func (w *writer) unwritten(s *segment, b []byte, offset int64) (written int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.unwrittenLocked(s, b, offset)
+}
+
+// unwrittenLocked is unwritten for who holds mu.
+func (w *writer) unwrittenLocked(s *segment, b []byte, offset int64) (written int64) {
 	written = s.written.Load()
 	for _, r := range w.queue {
 		from := max(r.offset, offset, written)

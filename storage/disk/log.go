@@ -67,7 +67,7 @@ type addition struct {
 
 func newLog(dir string, fsys FS) *log {
 	l := &log{dir: dir, files: newFiles(fsys)}
-	l.index.sealed = newSealed(l, fsys)
+	l.index.sealed, l.index.hidings = newSealed(l, fsys), newHidings()
 	return l
 }
 
@@ -259,7 +259,7 @@ func (e *extent) recordedUpTo(at time.Time) daybook.Position {
 
 // reader returns a reader of the frames of a segment up to a limit.
 func (l *log) reader(s *segment, limit, chunk int64) *frameReader {
-	return &frameReader{source: segmentSource{log: l, segment: s}, seed: s.seed, limit: limit, chunk: chunk}
+	return &frameReader{source: segmentSource{log: l, segment: s, copy: l.unwritten}, seed: s.seed, limit: limit, chunk: chunk}
 }
 
 // segmentSource reads the bytes of a segment, wherever they are.
@@ -267,12 +267,14 @@ type segmentSource struct {
 	log     *log
 	segment *segment
 	held    *openFile // the file, for who reads often; else nil
+	// copy is log.unwritten, or another way to the same bytes.
+	copy func(s *segment, b []byte, offset int64) (written int64)
 }
 
 func (s segmentSource) ReadAt(b []byte, offset int64) (int, error) {
 	inFile := int64(len(b))
-	if written := s.segment.written.Load(); s.log.unwritten != nil && offset+inFile > written {
-		inFile = min(s.log.unwritten(s.segment, b, offset)-offset, inFile)
+	if written := s.segment.written.Load(); s.copy != nil && offset+inFile > written {
+		inFile = min(s.copy(s.segment, b, offset)-offset, inFile)
 	}
 	if inFile <= 0 {
 		return len(b), nil

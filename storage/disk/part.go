@@ -18,6 +18,7 @@ type part struct {
 	streams streams         // their ends are those of the whole log up to here
 	appends appendIDs
 	holders map[claimKey]holding // what was taken or released
+	deletions
 }
 
 // claimKey is a claim where it is unique: in its partition.
@@ -26,10 +27,13 @@ type claimKey struct {
 	claim     daybook.Claim
 }
 
-// holding says who holds a claim; nobody if it was released.
+// holding says who holds a claim, since the version of the first record of the
+// changeset that took it; nobody if it was released. Who was left without records
+// since holds nothing.
 type holding struct {
 	stream daybook.StreamID
 	held   bool
+	since  daybook.Version
 }
 
 func newPart(segment int) *part {
@@ -59,6 +63,8 @@ func (p *part) addAppend(s *summary) {
 func (p *part) add(st *stream, s *summary) {
 	if st.end.version == 0 {
 		st.end.first = s.first
+	}
+	if st.end.version == 0 || s.revives {
 		p.totals.Streams++
 	}
 	st.end.version, st.end.changeset = s.last(), s.number
@@ -68,10 +74,12 @@ func (p *part) add(st *stream, s *summary) {
 	if p.last = s.lastPosition(); p.first == 0 {
 		p.begin, p.first = s.place, first
 	}
-	p.postings.addStream(first, st)
-	for i := range s.selectors {
-		r := &s.selectors[i]
-		p.postings.add(r.position, r.eventType, r.tags)
+	if s.kind != kindBones {
+		p.postings.addStream(first, st)
+		for i := range s.selectors {
+			r := &s.selectors[i]
+			p.postings.add(r.position, r.eventType, r.tags)
+		}
 	}
 	t := &p.totals
 	t.Changesets++
@@ -95,7 +103,7 @@ func (p *part) settle(summaries []*summary, changes func(claimKey)) {
 			key := keptClaim(s.stream.Partition, claim)
 			changes(key)
 			st, _ := p.streams.get(s.stream)
-			p.holders[key] = holding{st.id, true}
+			p.holders[key] = holding{st.id, true, s.first}
 		}
 	}
 }

@@ -16,16 +16,18 @@ func (p *part) write(to io.Writer, store daybook.ID, s *segment) (int64, error) 
 	w := logindex.NewWriter(to, store, []logindex.Segment{of}, logindex.Counts{
 		Streams: int64(p.streams.all.n),
 		Others: int64(p.appends.all.n) + int64(len(p.holders)) + int64(p.tags.all.n) + int64(p.partitions.all.n) +
-			int64(p.kinds.all.n) + int64(p.types.all.n),
+			int64(p.kinds.all.n) + int64(p.types.all.n) + int64(len(p.made)),
 	})
 	for _, n := range p.appends.inOrder() {
 		a := p.appends.all.at(n)
 		w.Append(a.id, logindex.PlaceOf(0, a.place.offset()))
 	}
 	for _, key := range slices.SortedFunc(maps.Keys(p.holders), compareClaims) {
-		w.Claim(key.partition, key.claim, p.holders[key].stream.Name)
+		w.Claim(key.partition, key.claim, p.holders[key].stream.Name, p.holders[key].since)
 	}
+	p.deletions.write(w)
 	p.tags.write(w, w.Tag)
+	p.deletions.writeHidings(w)
 	p.postings.partitions.write(w, w.Partition)
 	p.streams.write(w)
 	p.kinds.write(w, w.StreamType)

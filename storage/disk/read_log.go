@@ -177,6 +177,9 @@ func (r *logReader) one() bool {
 		r.ended = !r.backwards
 		return true
 	}
+	if hidden, ok := r.hides(); hidden || !ok {
+		return ok
+	}
 	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())
 	}

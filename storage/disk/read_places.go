@@ -56,15 +56,18 @@ func (l *log) stream(id daybook.StreamID, read daybook.StreamRead) (extent, dayb
 		}
 		e, x := l.extentLocked(), &l.index
 		head, known := x.recentHead(id)
+		h := x.hidings.of(id, shownView)
 		p.end = placeOf(len(e.segments)-1, e.end)
 		p.recent, p.below = x.recentFramesOf(id, p.end)
 		l.mu.RUnlock()
 		if !known {
 			head = x.sealed.head(id)
 		}
-		if head.Position > e.last {
-			continue // it was appended to, and sealed, in between
+		if head.Position > e.last || h.Through > head.Version {
+			continue // it was appended to, or deleted, and sealed, in between
 		}
+		head = headBehind(head, h)
+		read.From = max(read.From, head.First)
 		if p.from = lowest(read, head); p.to <= 0 {
 			p.to = math.MaxInt64
 		}

@@ -31,7 +31,8 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			r.fail(err)
 			return
 		}
-		r.log, r.extent = d.log, &e
+		// What is deleted from now on is shown: so the read is that of one moment.
+		r.log, r.extent, r.through = d.log, &e, head.First-1
 		// Damage hides whatever the stream has above its last known version.
 		hidden := e.damage != nil && (read.To == 0 || read.To > head.Version)
 		if hidden && read.Backwards {
@@ -51,6 +52,8 @@ type streamReader struct {
 	read  daybook.StreamRead
 	guess int64 // of the size of the next frame
 	ended bool  // read.Until was reached
+	// through is what is hidden.
+	through daybook.Version
 }
 
 // pages yields what the read asks for from all the frames of the stream. It
@@ -138,6 +141,9 @@ func (r *streamReader) one(at *streamFrame) bool {
 		// Recorded times never fall: nothing behind this frame is asked for.
 		r.ended = !r.backwards
 		return true
+	}
+	if f.kind != kindChangeset || f.first <= r.through {
+		return r.sound()
 	}
 	if !c.begin(f) {
 		return r.broken(errUndecodable.Error())

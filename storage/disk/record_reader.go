@@ -29,6 +29,9 @@ type recordReader struct {
 	file   *openFile // of that segment; nil where it could not be opened
 	frame  frame     // the one that was read last
 	parts  changeset
+	// What is hidden for it, and how it comes to what is not written yet.
+	view      perspective
+	unwritten func(s *segment, b []byte, offset int64) (written int64) // nil: log.unwritten
 	// When the last frame was recorded, as it stands in it and as a time.
 	micros   int64
 	recorded time.Time
@@ -68,12 +71,17 @@ func (r *recordReader) use(segment int, chunk, grow int64) {
 	}
 	r.letGo()
 	s := r.extent.segments[segment]
-	r.reader = *r.log.reader(s, r.extent.limit(segment), chunk)
+	source := segmentSource{log: r.log, segment: s, copy: r.log.unwritten}
+	if r.unwritten != nil {
+		source.copy = r.unwritten
+	}
+	r.reader = frameReader{source: source, seed: s.seed, limit: r.extent.limit(segment), chunk: chunk}
 	// A segment that is not written yet has no file; reading tells whether
 	// that is an error.
 	if file, err := r.log.files.acquire(s.name); err == nil {
 		r.file = file
-		r.reader.source = segmentSource{log: r.log, segment: s, held: file}
+		source.held = file
+		r.reader.source = source
 	}
 	r.reader.grow, r.reader.window, r.at = grow, window[:0], segment
 }

@@ -50,7 +50,7 @@ func (s *scan) run(found *survey) error {
 		if i == len(s.log.segments) {
 			s.log.open(&segment{number: i, name: f.name, seed: f.seed, header: f.header, end: segmentHeaderSize})
 		}
-		s.chain = succession{index.last, index.ordinal, index.latest, map[daybook.StreamID]daybook.Head{}}
+		s.chain = succession{index.last, index.ordinal, index.latest, map[daybook.StreamID]daybook.Head{}, index.deletions}
 		last := i == len(found.found)-1 && found.fault == nil
 		damage, err := s.segment(s.log.segments[i], f, found, last)
 		if err != nil || damage != nil {

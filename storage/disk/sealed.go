@@ -71,6 +71,8 @@ type sealedRow struct {
 	// closed; then the segment stands in span as it was.
 	part  bool
 	again sync.Mutex // held by who builds it anew
+	// hidings are what its deletions have hidden, until they are taken in.
+	hidings []logindex.StreamHiding
 }
 
 // next returns the number of the first segment that it does not cover whole.

@@ -49,6 +49,10 @@ func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(day
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
 		}
+		if next.isOther() {
+			p.addOther(next)
+			return nil
+		}
 		if held = append(held, next); f.more() {
 			return nil
 		}

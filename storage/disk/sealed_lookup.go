@@ -129,16 +129,16 @@ func (x *sealed) mayHoldAppend(id daybook.ID) bool {
 	return slices.ContainsFunc(x.rows, func(r *sealedRow) bool { return r.Spans(id) })
 }
 
-// holder returns who holds a claim.
-func (x *sealed) holder(key claimKey) (holder daybook.StreamID, held bool) {
+// holder returns who took a claim last.
+func (x *sealed) holder(key claimKey) (holder holding) {
 	x.each(true, func(r *sealedRow) (found bool, err error) {
-		h, found, err := r.Claim(key.partition, key.claim)
+		h, since, found, err := r.Claim(key.partition, key.claim)
 		if found {
-			holder, held = h, h.Name != ""
+			holder = holding{h, h.Name != "", since}
 		}
 		return found, err
 	})
-	return holder, held
+	return holder
 }
 
 // lastMatch returns the highest position above after that a query, which must

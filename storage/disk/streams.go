@@ -51,7 +51,7 @@ func (e *streamEnd) head() daybook.Head {
 
 // endOf is the inverse of streamEnd.head.
 func endOf(h daybook.Head) streamEnd {
-	if !h.Exists() {
+	if h.Version == 0 {
 		return streamEnd{}
 	}
 	return streamEnd{h.Version, h.Changeset, h.First, h.Position, micros(h.RecordedAt)}

@@ -110,18 +110,27 @@ func (w *writer) append(ctx context.Context, a *daybook.Append, level daybook.Du
 	}
 	defer d.free()
 	now := daybook.Microseconds(w.now())
-	w.mu.Lock()
-	w.seekRoom(len(d.buf))
-	// Where there is no room, repeats and conflicts are answered as ever.
-	if err := w.usable(); err != nil && err != error(w.full) {
-		w.mu.Unlock()
-		return daybook.Receipt{}, err
+	var refusal error
+	var pending bool
+	for decided := false; !decided; {
+		w.mu.Lock()
+		w.seekRoom(len(d.buf))
+		// Where there is no room, repeats and conflicts are answered as ever.
+		if err := w.usable(); err != nil && err != error(w.full) {
+			w.mu.Unlock()
+			return daybook.Receipt{}, err
+		}
+		at, known := w.log.index.findAppend(a.ID)
+		if known {
+			return w.repeat(ctx, a, level, at)
+		}
+		refusal, pending = w.check(a, d)
+		if decided = refusal != errUnsettled; !decided { //nolint:errorlint // it is never wrapped
+			if err := w.unlockAfter(ctx, true, daybook.DurabilityMemory); err != nil {
+				return daybook.Receipt{}, err
+			}
+		}
 	}
-	at, known := w.log.index.findAppend(a.ID)
-	if known {
-		return w.repeat(ctx, a, level, at)
-	}
-	refusal, pending := w.check(a, d)
 	var recorded time.Time
 	if refusal == nil {
 		recorded = w.assign(d, now)
@@ -230,6 +239,9 @@ func (w *writer) accept(d *draft, level daybook.Durability) {
 		offset := r.offset + int64(at)
 		h.durable, h.position, h.ordinal, h.number = r.durable, s.firstPosition(), s.ordinal, s.number
 		h.first, h.recorded = s.first, s.recorded.UnixMicro()
+		if s.revives {
+			h.flags |= flagRevives
+		}
 		h.put(r.buf[at:], r.segment.seed, offset)
 		s.place = placeOf(r.segment.number, offset)
 		if offset-w.marked >= markEvery || w.marked == 0 {
