@@ -68,7 +68,7 @@ document a line. "daybook help exit-codes" tells what scripts can rely on.`,
 	root.AddCommand(
 		p.appendCommand(), p.readCommand(), p.logCommand(), p.streamsCommand(),
 		p.serveCommand(), p.statsCommand(), p.verifyCommand(), p.backupCommand(), p.restoreCommand(), p.reindexCommand(),
-		p.deleteCommand(), p.retainCommand(), p.deletionsCommand(),
+		p.deleteCommand(), p.retainCommand(), p.deletionsCommand(), p.compactCommand(),
 		p.exportCommand(), p.importCommand(), p.versionCommand(),
 		storesTopic(), exitCodesTopic(),
 	)

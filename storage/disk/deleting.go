@@ -304,12 +304,13 @@ func (w *writer) lastMatch(c *daybook.Condition) (found daybook.Position, err er
 		}, 1, true, true),
 		read: daybook.LogRead{After: c.After, To: to, Filter: daybook.Filter{Query: c.Query}, Backwards: true},
 	}
-	defer r.release()
 	e, err := w.log.extent()
 	if err != nil {
+		r.release()
 		return 0, err
 	}
 	r.log, r.extent, r.view, r.unwritten = w.log, &e, decidedView, w.unwrittenLocked
+	defer r.release()
 	r.walk()
 	return found, err
 }

@@ -38,7 +38,11 @@ type Driver struct {
 	sealer   *sealer // nil besides while the log is damaged
 	watch    *watch  // nil in a store opened for writing
 	closing  sync.Once
-	closeErr error
+	// compacting is held by a compaction; life ends when the store is closed.
+	compacting sync.Mutex
+	life       context.Context
+	end        context.CancelFunc
+	closeErr   error
 }
 
 // Open opens the store in dir, and makes an empty one where there is none.
@@ -50,6 +54,7 @@ type Driver struct {
 // to the log is no error of Open: see Recovery.Damage.
 func Open(dir string, options *Options) (*Driver, error) {
 	d := &Driver{options: options.withDefaults()}
+	d.life, d.end = context.WithCancel(context.Background())
 	d.log = newLog(dir, d.options.FS)
 	d.recovery.At = d.options.Now()
 	open := d.openWriter
@@ -268,6 +273,9 @@ func (d *Driver) Recovery() Recovery { return d.recovery }
 func (d *Driver) Close() error {
 	d.closing.Do(func() {
 		var errs []error
+		d.end()
+		d.compacting.Lock()
+		defer d.compacting.Unlock()
 		if d.writer != nil {
 			errs = append(errs, d.writer.close())
 		}

@@ -25,6 +25,7 @@ type openFile struct {
 	File
 	users int
 	used  int64 // files.clock when it was used last
+	gone  bool  // it is in nobody's list any more: who lets go of it last closes it
 }
 
 func newFiles(fsys FS) *files { return &files{fs: fsys, open: map[string]*openFile{}} }
@@ -92,8 +93,25 @@ func (f *files) release(file *openFile) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	file.users--
-	if f.closed.Load() && file.users == 0 {
+	if (f.closed.Load() || file.gone) && file.users == 0 {
 		_ = file.Close()
+	}
+}
+
+// retire lets go of a file that was acquired and is not there any more.
+func (f *files) retire(file *openFile) {
+	f.mu.Lock()
+	for name, open := range f.open {
+		if open == file {
+			delete(f.open, name)
+		}
+	}
+	file.users--
+	unused := file.users == 0
+	file.gone = true
+	f.mu.Unlock()
+	if unused {
+		_ = file.Close() // it was only read from
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 func (w *writer) roundFor(n int64) *round {
 	// A segment is named by the lowest position that it can hold: one without
 	// records goes on, however many deletions it has.
-	overflows := n > 0 && w.last >= w.segment.header.first && (w.next+n > w.segmentBytes || w.outgrows(n))
+	overflows := n > 0 && w.last >= w.segment.header.first && (w.turns || w.next+n > w.segmentBytes || w.outgrows(n))
 	var newest *round
 	if len(w.queue) > 0 {
 		newest = w.queue[len(w.queue)-1]
@@ -41,7 +41,7 @@ func (w *writer) roundFor(n int64) *round {
 	}
 	if overflows {
 		w.segment = w.nextSegment()
-		w.next, w.marked, w.small, synced = segmentHeaderSize, 0, 0, segmentHeaderSize
+		w.next, w.marked, w.small, synced, w.turns = segmentHeaderSize, 0, 0, segmentHeaderSize, false
 		block = w.segment.header.encode()
 	}
 	r := newRound(w.segment, synced, w.next, block, w.spare)

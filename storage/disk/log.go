@@ -32,6 +32,7 @@ type log struct {
 	segments []*segment
 	damage   *daybook.CorruptError // what stands behind the last append, if that is damaged
 	grown    chan struct{}         // closed when the log has grown; nil while nobody waits
+	eras     eras
 	closed   bool
 }
 
@@ -47,6 +48,14 @@ type segment struct {
 	// change afterwards.
 	end   int64 // of the last append that is visible
 	marks logindex.Marks
+}
+
+// mark adds a mark for a frame, where one is due: only the first may be of
+// something else than a changeset.
+func (s *segment) mark(offset int64, position daybook.Position, recorded time.Time, other bool) {
+	if s.marks.Len() == 0 || !other && offset-s.marks.Last().Offset >= markEvery {
+		s.marks.Add(logindex.Mark{Position: position, Offset: offset}, recorded)
+	}
 }
 
 // mark says where a frame stands. A segment has one about every markEvery
@@ -66,7 +75,7 @@ type addition struct {
 }
 
 func newLog(dir string, fsys FS) *log {
-	l := &log{dir: dir, files: newFiles(fsys)}
+	l := &log{dir: dir, files: newFiles(fsys), eras: newEras()}
 	l.index.sealed, l.index.hidings = newSealed(l, fsys), newHidings()
 	return l
 }
@@ -86,10 +95,7 @@ func (l *log) add(additions ...addition) {
 			l.segments = append(l.segments, a.segment)
 		}
 		for _, s := range a.summaries {
-			marks := &a.segment.marks
-			if offset := s.place.offset(); marks.Len() == 0 || offset-marks.Last().Offset >= markEvery {
-				marks.Add(logindex.Mark{Position: s.firstPosition(), Offset: offset}, s.recorded)
-			}
+			a.segment.mark(s.place.offset(), s.firstPosition(), s.recorded, s.isOther())
 		}
 		a.segment.end = a.end
 		l.index.add(a.summaries)
@@ -177,6 +183,7 @@ func (l *log) close() error {
 	if closed {
 		return nil
 	}
+	l.endEras()
 	return errors.Join(l.index.sealed.close(), l.files.close())
 }
 
@@ -187,6 +194,7 @@ type extent struct {
 	marks    logindex.Marks // of the last segment
 	last     daybook.Position
 	damage   *daybook.CorruptError
+	era      *era
 }
 
 // extent returns the extent now.
@@ -199,9 +207,10 @@ func (l *log) extent() (extent, error) {
 	return l.extentLocked(), nil
 }
 
-// extentLocked returns the extent now; l.mu must be held.
+// extentLocked returns the extent now; l.mu must be held. Who has it must leave
+// its era.
 func (l *log) extentLocked() extent {
-	e := extent{segments: l.segments, last: l.index.shown.last, damage: l.damage}
+	e := extent{segments: l.segments, last: l.index.shown.last, damage: l.damage, era: l.eras.enter()}
 	if n := len(l.segments); n > 0 {
 		e.end, e.marks = l.segments[n-1].end, l.segments[n-1].marks
 	}

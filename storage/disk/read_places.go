@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // How many frames of a stream are looked up at once: in index files few at
@@ -27,10 +28,14 @@ type streamPlaces struct {
 
 	recent  []recentFrames  // what is in memory and not found yet, in the order of the read
 	below   place           // index files answer for what stands below
-	drained bool            // they have no more
-	after   daybook.Version // forwards: what they have up to here was found
-	size    int             // of the next page of them
-	page    []streamFrame
+	since   daybook.Version // and below this one, what is in memory begins with; 0: nothing is
+	origins []*segment      // those of the log when the read began
+	// replaced are the segments of page that were compacted since.
+	replaced map[int]*segment
+	drained  bool            // they have no more
+	after    daybook.Version // forwards: what they have up to here was found
+	size     int             // of the next page of them
+	page     []streamFrame
 }
 
 // recentFrames are the frames of a stream that a part of the index has in
@@ -58,12 +63,18 @@ func (l *log) stream(id daybook.StreamID, read daybook.StreamRead) (extent, dayb
 		head, known := x.recentHead(id)
 		h := x.hidings.of(id, shownView)
 		p.end = placeOf(len(e.segments)-1, e.end)
-		p.recent, p.below = x.recentFramesOf(id, p.end)
+		p.recent, p.below, p.since = x.recentFramesOf(id, p.end)
+		p.origins = e.segments
 		l.mu.RUnlock()
 		if !known {
 			head = x.sealed.head(id)
 		}
+		if err := x.sealed.failure(); err != nil {
+			l.leave(e.era)
+			return extent{}, daybook.Head{}, nil, err
+		}
 		if head.Position > e.last || h.Through > head.Version {
+			l.leave(e.era)
 			continue // it was appended to, or deleted, and sealed, in between
 		}
 		head = headBehind(head, h)
@@ -74,7 +85,7 @@ func (l *log) stream(id daybook.StreamID, read daybook.StreamRead) (extent, dayb
 		if !p.backwards {
 			slices.Reverse(p.recent)
 		}
-		return e, head, p, x.sealed.failure()
+		return e, head, p, nil
 	}
 }
 
@@ -109,7 +120,7 @@ func (p *streamPlaces) next() ([]streamFrame, error) {
 
 // more is next with a last page that may end below what is wanted.
 func (p *streamPlaces) more() ([]streamFrame, error) {
-	p.page = p.page[:0]
+	p.page, p.replaced = p.page[:0], nil
 	if p.backwards {
 		p.nextRecent()
 	}
@@ -193,18 +204,18 @@ func (x *index) recentHead(id daybook.StreamID) (head daybook.Head, known bool) 
 
 // recentFramesOf returns what the parts in memory have of a stream, the newest
 // first, and where they begin; end, if there are none.
-func (x *index) recentFramesOf(id daybook.StreamID, end place) (recent []recentFrames, begin place) {
+func (x *index) recentFramesOf(id daybook.StreamID, end place) (recent []recentFrames, begin place, since daybook.Version) {
 	for _, p := range slices.Backward(x.parts) {
 		if n, ok := p.streams.find(id); ok {
-			if last := p.streams.all.at(n).frames; last > 0 {
-				recent = append(recent, recentFrames{frames: &p.streams.frames, next: last})
+			if s := p.streams.all.at(n); s.frames > 0 {
+				recent, since = append(recent, recentFrames{frames: &p.streams.frames, next: s.frames}), s.begins
 			}
 		}
 	}
 	if len(x.parts) > 0 {
-		return recent, x.parts[0].begin
+		return recent, x.parts[0].begin, since
 	}
-	return recent, end
+	return recent, end, since
 }
 
 // framesOf returns the next page of the frames of a stream that index files
@@ -213,14 +224,14 @@ func (x *sealed) framesOf(p *streamPlaces) []streamFrame {
 	page := p.page[:0]
 	x.each(p.backwards, func(r *sealedRow) (done bool, err error) {
 		if r == x.rows[0] && !p.backwards || r == x.rows[len(x.rows)-1] && p.backwards {
-			page = page[:0] // also if an earlier round met a damaged row
+			page, p.replaced = page[:0], nil // also if an earlier round met a damaged row
 		}
 		for f, err := range r.Changesets(p.id, max(p.from, p.after), p.to, p.backwards) {
 			if err != nil {
 				return false, err
 			}
 			at := r.place(f.Place)
-			if at >= p.below || !p.backwards && f.First <= p.after {
+			if !p.wants(r, f, at) || !p.backwards && f.First <= p.after {
 				continue
 			}
 			if page = append(page, streamFrame{f.First, at}); len(page) == p.size {
@@ -234,4 +245,26 @@ func (x *sealed) framesOf(p *streamPlaces) []streamFrame {
 		slices.Reverse(page)
 	}
 	return page
+}
+
+// wants reports whether a frame that an index file has stands in what the read
+// began with, and not in what was in memory then. Where its segment was compacted
+// since, it says so, and places tell nothing any more: versions do.
+func (p *streamPlaces) wants(r *sealedRow, f logindex.VersionPlace, at place) bool {
+	number := at.segment()
+	if number >= len(p.origins) || p.since > 0 && f.First >= p.since {
+		return false
+	}
+	now := r.span[f.Place.Segment()]
+	if now == p.origins[number] || r.part {
+		return at < p.below
+	}
+	if now.header.generation > p.origins[number].header.generation {
+		if p.replaced == nil {
+			p.replaced = map[int]*segment{}
+		}
+		p.replaced[number] = now
+		return true
+	}
+	return at < p.below
 }

@@ -67,6 +67,7 @@ func (r *streamReader) pages(places *streamPlaces) bool {
 		if len(frames) == 0 {
 			break
 		}
+		r.replaced = places.replaced
 		if !r.frames(frames) {
 			return false
 		}

@@ -6,13 +6,7 @@ import (
 
 // receipt rebuilds the receipt of an append, but for how durable it is, from
 // its frames. The first of them stands at a place; the others behind it.
-func (l *log) receipt(at place) (daybook.Receipt, error) {
-	l.mu.RLock()
-	e, closed := l.extentLocked(), l.closed
-	l.mu.RUnlock()
-	if closed {
-		return daybook.Receipt{}, daybook.ErrClosed
-	}
+func (l *log) receipt(e extent, at place) (daybook.Receipt, error) {
 	var receipt daybook.Receipt
 	offset := at.offset()
 	for i := at.segment(); i < len(e.segments); i++ {
@@ -21,6 +15,10 @@ func (l *log) receipt(at place) (daybook.Receipt, error) {
 			f, err := reader.at(offset)
 			if err != nil {
 				return daybook.Receipt{}, l.explain(&e, i, err)
+			}
+			if !f.isChangeset() {
+				offset += f.size()
+				continue
 			}
 			if len(receipt.Changesets) > 0 && f.appendID != receipt.AppendID {
 				return receipt, nil

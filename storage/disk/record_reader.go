@@ -25,10 +25,14 @@ type recordReader struct {
 	log    *log
 	extent *extent
 	at     int // the segment that reader reads; -1 before the first
-	reader frameReader
-	file   *openFile // of that segment; nil where it could not be opened
-	frame  frame     // the one that was read last
-	parts  changeset
+	of     *segment
+	// replaced are segments as the places that are read now tell of them, where
+	// they were compacted since the read began.
+	replaced map[int]*segment
+	reader   frameReader
+	file     *openFile // of that segment; nil where it could not be opened
+	frame    frame     // the one that was read last
+	parts    changeset
 	// What is hidden for it, and how it comes to what is not written yet.
 	view      perspective
 	unwritten func(s *segment, b []byte, offset int64) (written int64) // nil: log.unwritten
@@ -50,6 +54,9 @@ func (r *recordReader) release() {
 	}
 	r.memory.release()
 	r.letGo()
+	if r.extent != nil {
+		r.log.leave(r.extent.era)
+	}
 }
 
 // letGo closes the file of the segment, as far as this read goes.
@@ -62,7 +69,11 @@ func (r *recordReader) letGo() {
 
 // use makes reader read a segment, at first in chunks of some size.
 func (r *recordReader) use(segment int, chunk, grow int64) {
-	if segment == r.at {
+	s, limit := r.extent.segments[segment], r.extent.limit(segment)
+	if now := r.replaced[segment]; now != nil {
+		s, limit = now, now.end
+	}
+	if s == r.of {
 		return
 	}
 	window := r.reader.window
@@ -70,12 +81,11 @@ func (r *recordReader) use(segment int, chunk, grow int64) {
 		window = r.memory.window
 	}
 	r.letGo()
-	s := r.extent.segments[segment]
 	source := segmentSource{log: r.log, segment: s, copy: r.log.unwritten}
 	if r.unwritten != nil {
 		source.copy = r.unwritten
 	}
-	r.reader = frameReader{source: source, seed: s.seed, limit: r.extent.limit(segment), chunk: chunk}
+	r.reader = frameReader{source: source, seed: s.seed, limit: limit, chunk: chunk}
 	// A segment that is not written yet has no file; reading tells whether
 	// that is an error.
 	if file, err := r.log.files.acquire(s.name); err == nil {
@@ -83,7 +93,7 @@ func (r *recordReader) use(segment int, chunk, grow int64) {
 		source.held = file
 		r.reader.source = source
 	}
-	r.reader.grow, r.reader.window, r.at = grow, window[:0], segment
+	r.reader.grow, r.reader.window, r.at, r.of = grow, window[:0], segment, s
 }
 
 // fail yields an error. Nothing may be yielded after it, so it reports that

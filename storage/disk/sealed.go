@@ -53,6 +53,9 @@ type sealed struct {
 	distrusted bool
 	stopping   atomic.Bool // no file is begun or written further
 	foresight  *foresight
+	// making is held while rows are put in place of others, but by who builds a
+	// damaged one anew.
+	making sync.Mutex
 
 	mu     sync.RWMutex // guards all below; held for the time of a lookup
 	rows   []*sealedRow // oldest first
@@ -245,6 +248,18 @@ func (x *sealed) add(row *sealedRow) error {
 	return err
 }
 
+// replaceRow puts rows in place of one that covers the same segments, unless
+// another has come in its place.
+func (x *sealed) replaceRow(row *sealedRow, rows ...*sealedRow) (old []*sealedRow, err error) {
+	x.mu.RLock()
+	there := slices.Contains(x.rows, row)
+	x.mu.RUnlock()
+	if !there {
+		return nil, errors.Join(errStopped, closeRows(rows))
+	}
+	return x.replace(rows...)
+}
+
 // replace puts rows in place of those that cover the same segments, and
 // closes these. Their files stay.
 func (x *sealed) replace(rows ...*sealedRow) (old []*sealedRow, err error) {
@@ -258,6 +273,7 @@ func (x *sealed) replace(rows ...*sealedRow) (old []*sealedRow, err error) {
 	}
 	old = slices.Clone(x.rows[from : to+1])
 	x.rows = slices.Replace(x.rows, from, to+1, rows...)
+	x.foresight.forget()
 	return old, closeRows(old)
 }
 

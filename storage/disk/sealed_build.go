@@ -126,7 +126,7 @@ func (x *sealed) rebuild(row *sealedRow) error {
 		again.part = row.part
 		rows = append(rows, again)
 	}
-	_, err := x.replace(rows...)
+	_, err := x.replaceRow(row, rows...)
 	if err == nil && len(rows) > 1 {
 		err = x.remove(row.name)
 	}
@@ -173,6 +173,8 @@ const mergeWidth = 4
 // merge makes one index of several where that is due. It reports whether it
 // did.
 func (x *sealed) merge() (bool, error) {
+	x.making.Lock()
+	defer x.making.Unlock()
 	x.mu.RLock()
 	from, due := dueForMerge(x.rows)
 	if !due {

@@ -34,7 +34,8 @@ type segmentHeader struct {
 	ordinal       daybook.Ordinal  // no changeset in the segment is below it
 	floor         time.Time        // nothing in the segment was recorded before it
 	previous      daybook.Position // first of the segment before it; 0: there is none
-	previousBytes int64            // the size of the segment before it
+	previousBytes int64            // the size that the segment before it had when it was written
+	generation    int              // how often the segment was compacted
 }
 
 // encode returns the bytes of h. The last four of its checksum seed those of
@@ -43,7 +44,8 @@ func (h *segmentHeader) encode() []byte {
 	b := make([]byte, segmentHeaderSize)
 	copy(b, segmentMagic)
 	le := binary.LittleEndian
-	le.PutUint32(b[8:], formatVersion)
+	le.PutUint16(b[8:], formatVersion)
+	le.PutUint16(b[10:], uint16(h.generation))
 	copy(b[16:], h.store[:])
 	le.PutUint64(b[32:], uint64(h.first))
 	le.PutUint64(b[40:], uint64(h.ordinal))
@@ -82,7 +84,7 @@ func decodeSegmentHeader(b []byte) (h segmentHeader, seed uint32, reason string)
 	if seed = seedOf(b); seed != headerChecksum(b) {
 		return h, 0, "the checksum of the segment's header does not match"
 	}
-	if version := le.Uint32(b[8:]); version != formatVersion {
+	if version := le.Uint16(b[8:]); version != formatVersion {
 		return h, 0, fmt.Sprintf("the segment has format version %d, this program knows %d", version, formatVersion)
 	}
 	copy(h.store[:], b[16:])
@@ -91,6 +93,7 @@ func decodeSegmentHeader(b []byte) (h segmentHeader, seed uint32, reason string)
 	h.floor = fromMicros(int64(le.Uint64(b[48:])))
 	h.previous = daybook.Position(le.Uint64(b[56:]))
 	h.previousBytes = int64(le.Uint64(b[64:]))
+	h.generation = int(le.Uint16(b[10:]))
 	return h, seed, ""
 }
 
@@ -99,14 +102,38 @@ func segmentName(first daybook.Position) string {
 	return fmt.Sprintf("%020d%s", first, segmentSuffix)
 }
 
+// maxGeneration is how often a segment can be compacted.
+const maxGeneration = 1<<16 - 1
+
+// generationName returns the name of a segment that was compacted so often. A
+// name never stands for other bytes: who reads a generation is not disturbed by
+// the next.
+func generationName(first daybook.Position, generation int) string {
+	if generation == 0 {
+		return segmentName(first)
+	}
+	return fmt.Sprintf("%020d.%d%s", first, generation, segmentSuffix)
+}
+
 // segmentFirst returns the position that a segment's name tells.
 func segmentFirst(name string) (daybook.Position, bool) {
+	first, _, ok := segmentGeneration(name)
+	return first, ok
+}
+
+// segmentGeneration returns the position and the generation that a segment's
+// name tells.
+func segmentGeneration(name string) (first daybook.Position, generation int, ok bool) {
 	digits, ok := strings.CutSuffix(name, segmentSuffix)
-	if !ok || len(digits) != 20 {
-		return 0, false
+	if !ok || len(digits) < 20 {
+		return 0, 0, false
 	}
-	first, err := strconv.ParseInt(digits, 10, 64)
-	return daybook.Position(first), err == nil && first > 0
+	number, err := strconv.ParseInt(digits[:20], 10, 64)
+	if more := digits[20:]; more != "" && err == nil {
+		generation, err = strconv.Atoi(more[1:])
+	}
+	first = daybook.Position(number)
+	return first, generation, err == nil && first > 0 && generation <= maxGeneration && name == generationName(first, generation)
 }
 
 // noTime stands in the log for the zero time.

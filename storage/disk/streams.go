@@ -23,7 +23,8 @@ type stream struct {
 	id     daybook.StreamID
 	end    streamEnd
 	number uint32
-	frames uint32 // the number, plus one, of the node of its last frame
+	frames uint32          // the number, plus one, of the node of its last frame
+	begins daybook.Version // of its first frame
 	// The numbers, plus one, of the postings of its type and of its partition;
 	// 0: they are not known yet.
 	kind      uint32
@@ -111,6 +112,9 @@ func (t *streams) get(id daybook.StreamID) (s *stream, made bool) {
 
 // add puts a frame behind the last one of s.
 func (t *streams) add(s *stream, frame streamFrame) {
+	if s.frames == 0 {
+		s.begins = frame.first
+	}
 	n, node := t.frames.add()
 	*node = frameNode{frame, s.frames, s.number}
 	s.frames = n + 1

@@ -30,8 +30,9 @@ type foundSegment struct {
 	header segmentHeader
 	seed   uint32
 	size   int64
-	// sealed is the size that the next segment says it has; 0 for the last.
-	sealed int64
+	// sealed is the size that it must have, by the next segment; 0 for the last.
+	sealed    int64
+	compacted compacted
 }
 
 // takeSurvey looks at the files of the store in dir. A reader asks besides
@@ -59,6 +60,21 @@ func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
 	return s, refuseNewerIndexes(fsys, dir, s.indexes)
 }
 
+// mostLists is how often the files are listed: while they are looked at, a
+// compaction may put others in their place.
+const mostLists = 100
+
+// list finds the segments and how they fit together.
+func (s *survey) list(fsys FS, dir string) (err error) {
+	for range mostLists {
+		s.found, s.fault, s.stray, s.indexes = nil, nil, nil, nil
+		if err = s.listOnce(fsys, dir); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return err
+}
+
 // loadEndMark reads the mark of the store in dir.
 func loadEndMark(fsys FS, dir string, store daybook.ID) (m endMark, ok bool, err error) {
 	file, err := fsys.Open(filepath.Join(dir, endName))
@@ -81,12 +97,12 @@ func loadEndMark(fsys FS, dir string, store daybook.ID) (m endMark, ok bool, err
 	return m, false, nil
 }
 
-// list finds the segments and how they fit together.
-func (s *survey) list(fsys FS, dir string) error {
+func (s *survey) listOnce(fsys FS, dir string) error {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return err
 	}
+	latest := latestGenerations(names)
 	for _, name := range names {
 		if target, unfinished := strings.CutSuffix(name, durable.Unfinished); unfinished && isOurs(target) {
 			s.stray = append(s.stray, name)
@@ -95,10 +111,14 @@ func (s *survey) list(fsys FS, dir string) error {
 			s.indexes = append(s.indexes, name)
 		}
 		first, ok := segmentFirst(name)
+		if ok && latest[first] != name {
+			s.stray = append(s.stray, name)
+			continue
+		}
 		if !ok || s.fault != nil || s.bounded() && first > s.mark.segment {
 			continue
 		}
-		if err := s.look(fsys, dir, first); err != nil {
+		if err := s.look(fsys, filepath.Join(dir, name), first); err != nil {
 			return err
 		}
 	}
@@ -124,8 +144,8 @@ func isOurs(name string) bool {
 func (s *survey) bounded() bool { return s.live && s.marked }
 
 // look adds the segment that begins at a position, or says why it does not fit.
-func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
-	name := filepath.Join(dir, segmentName(first))
+func (s *survey) look(fsys FS, name string, first daybook.Position) error {
+	dir := filepath.Dir(name)
 	f := foundSegment{name: name}
 	file, err := fsys.Open(name)
 	if err != nil {
@@ -152,6 +172,12 @@ func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
 		reason = fmt.Sprintf("the segment belongs to another store, %s", f.header.store)
 	case f.header.first != first:
 		reason = fmt.Sprintf("the segment begins at position %d, not where its name says", f.header.first)
+	case generationName(first, f.header.generation) != filepath.Base(name):
+		reason = fmt.Sprintf("the segment is of generation %d, not of the one that its name says", f.header.generation)
+	case f.header.generation > 0:
+		if f.compacted, reason, err = readCompacted(file, f.seed); err != nil {
+			return err
+		}
 	}
 	if reason != "" {
 		s.fault = &daybook.CorruptError{File: name, Position: first, Reason: reason}
@@ -168,7 +194,7 @@ func (s *survey) look(fsys FS, dir string, first daybook.Position) error {
 		return nil
 	}
 	if before != nil {
-		before.sealed = f.header.previousBytes
+		before.sealed = before.compacted.sizeFor(f.header.previousBytes)
 	}
 	s.found = append(s.found, f)
 	return nil

@@ -53,6 +53,7 @@ type writer struct {
 	gathering gathering
 	// The end of what is decided.
 	segment *segment
+	turns   bool  // the next frame begins a segment
 	next    int64 // offset in segment
 	marked  int64 // offset of its last mark; 0: it has none
 	roomy   int64 // how much room was made for it; 0: its file grows
@@ -165,7 +166,7 @@ func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Du
 	if err := w.unlockAfter(ctx, pending || level > w.reached(at), level); err != nil {
 		return daybook.Receipt{}, w.whetherStored(a.ID, err)
 	}
-	receipt, err := w.log.receipt(at)
+	receipt, err := w.receipt(a.ID)
 	switch {
 	case err != nil:
 		return daybook.Receipt{}, err
@@ -173,6 +174,10 @@ func (w *writer) repeat(ctx context.Context, a *daybook.Append, level daybook.Du
 		return daybook.Receipt{}, &daybook.ReusedIDError{ID: a.ID}
 	}
 	w.mu.Lock()
+	if at, _ = w.log.index.findAppend(a.ID); w.closed {
+		w.mu.Unlock()
+		return daybook.Receipt{}, daybook.ErrClosed
+	}
 	receipt.Repeated, receipt.Durability = true, w.reached(at)
 	w.mu.Unlock()
 	return receipt, nil
@@ -192,6 +197,19 @@ func (w *writer) whetherStored(id daybook.ID, err error) error {
 		return err
 	}
 	return fmt.Errorf("disk: the append is stored, and there is no room to make it as durable as was asked: %w", full.Err)
+}
+
+// receipt returns the receipt of an append that is shown.
+func (w *writer) receipt(id daybook.ID) (daybook.Receipt, error) {
+	w.mu.Lock()
+	at, _ := w.log.index.findAppend(id) // again: its segment may have been compacted
+	e, err := w.log.extent()
+	w.mu.Unlock()
+	if err != nil {
+		return daybook.Receipt{}, err
+	}
+	defer w.log.leave(e.era)
+	return w.log.receipt(e, at)
 }
 
 // reached returns how durable a frame is by now.
