@@ -65,7 +65,11 @@ func (p *program) compact(ctx context.Context, dir string, options disk.CompactO
 			Bytes      int64 `json:"bytes"`
 		}{report.Segments, report.Changesets, report.Bytes})
 	}
-	_, err = fmt.Fprintf(p.stdout, "content of %s removed: %s written anew, %s less\n", counted(report.Changesets, "changeset"),
-		counted(int64(report.Segments), "segment"), counted(report.Bytes, "byte"))
+	freed := ""
+	if report.Bytes > 0 {
+		freed = ", " + counted(report.Bytes, "byte") + " less"
+	}
+	_, err = fmt.Fprintf(p.stdout, "content of %s removed: %s written anew%s\n", counted(report.Changesets, "changeset"),
+		counted(int64(report.Segments), "segment"), freed)
 	return err
 }

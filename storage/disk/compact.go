@@ -27,7 +27,7 @@ type CompactOptions struct {
 type CompactReport struct {
 	Segments   int   // that were written anew
 	Changesets int64 // whose content was removed
-	Bytes      int64 // by which the log is smaller
+	Bytes      int64 // by which the log is smaller; below 0 where hardly anything was removed
 }
 
 // Compact removes from the files the content of what was deleted, and so does
