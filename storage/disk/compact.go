@@ -176,15 +176,9 @@ func (c *compaction) inMemory() (last int) {
 				last = p.segment
 			}
 		}
-		if !p.whole() {
-			// Of what stands before it an index file tells, as of a part.
-			last = max(last, c.inPartRow(p.segment))
-		}
 	}
-	if n := c.log.index.sealed.next(); len(c.log.index.parts) == 0 && n == len(c.log.segments)-1 {
-		last = c.inPartRow(n)
-	}
-	return last
+	// Of what stands before them an index file may tell, as of a part.
+	return max(last, c.inPartRow(c.log.index.sealed.next()))
 }
 
 // inPartRow returns the number of a segment if the index file of what it held when
@@ -484,6 +478,9 @@ func (c *compaction) after(f *frame) (body []byte, changed bool, err error) {
 		h := x.shownTaken(claimKey{id.Partition, claim})
 		return h.held && h.stream == id && h.since == f.first && x.hidings.of(id, shownView).Emptied < h.since
 	})
+	if !ok {
+		return nil, false, &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
+	}
 	return body, f.kind == kindChangeset || len(body) != len(f.body) || string(body) != string(f.body), nil
 }
 

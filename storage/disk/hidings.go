@@ -108,17 +108,6 @@ func (t *hidings) show(id daybook.StreamID, more logindex.Hiding) {
 	}
 }
 
-// each calls visit with every stream of which something is hidden, by what is
-// decided.
-func (t *hidings) each(visit func(id daybook.StreamID, h logindex.Hiding)) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for n := range t.all.n {
-		h := t.all.at(n)
-		visit(h.stream, h.decided)
-	}
-}
-
 // headBehind returns the head of a stream behind what is hidden of it.
 func headBehind(head daybook.Head, h logindex.Hiding) daybook.Head {
 	if h.Through > 0 {
