@@ -233,13 +233,15 @@ func (c *check) chain(found *survey) error {
 	if err != nil {
 		return err
 	}
+	latest := latestGenerations(names)
 	for _, name := range names {
 		first, ok := segmentFirst(name)
+		ok = ok && latest[first] == name
 		// What was begun meanwhile may be listed in part.
 		if !ok || found.bounded() && first > found.mark.segment {
 			continue
 		}
-		if err := c.link(first); err != nil {
+		if err := c.link(name, first); err != nil {
 			return err
 		}
 	}
@@ -251,8 +253,8 @@ func (c *check) chain(found *survey) error {
 }
 
 // link looks at the segment of a name behind those that were looked at.
-func (c *check) link(first daybook.Position) error {
-	f := checkedSegment{foundSegment: foundSegment{name: filepath.Join(c.dir, segmentName(first))}}
+func (c *check) link(name string, first daybook.Position) error {
+	f := checkedSegment{foundSegment: foundSegment{name: filepath.Join(c.dir, name)}}
 	file, err := c.fs.Open(f.name)
 	if err != nil {
 		return err
@@ -273,6 +275,10 @@ func (c *check) link(first daybook.Position) error {
 		reason = fmt.Sprintf("the segment belongs to another store, %s", f.header.store)
 	case f.header.first != first:
 		reason = fmt.Sprintf("the segment begins at position %d, not where its name says", f.header.first)
+	case f.header.generation > 0:
+		if f.compacted, reason, err = readCompacted(file, f.seed); err != nil {
+			return err
+		}
 	}
 	f.limit, f.sound = f.size, reason == ""
 	if n := len(c.segments); f.sound && n > 0 {
@@ -295,7 +301,7 @@ func (c *check) follow(before, f *checkedSegment) {
 		c.foundDamage(BrokenChain, missingSegment(c.dir, f.header.previous))
 		return
 	}
-	before.sealed = f.header.previousBytes
+	before.sealed = before.compacted.sizeFor(f.header.previousBytes)
 	if before.size != before.sealed {
 		fault := wrongSize(&before.foundSegment)
 		c.found(Problem{Kind: BrokenChain, File: before.name, Offset: fault.offset, Position: first, Reason: fault.reason})

@@ -207,7 +207,7 @@ func (a *agreement) end() error {
 		}
 	}
 	for key := range a.claims {
-		holder, known, err := a.run.Claim(key.partition, key.claim)
+		holder, _, known, err := a.run.Claim(key.partition, key.claim)
 		if err != nil {
 			if damaged(err) {
 				return nil

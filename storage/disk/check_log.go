@@ -141,6 +141,16 @@ func (w *segmentCheck) take(f *frame) error {
 		w.lose()
 		w.chain.last, w.chain.ordinal, w.chain.latest = s.lastPosition(), s.ordinal, s.recorded
 	}
+	if s.isOther() {
+		if w.row != nil {
+			w.part.addOther(s)
+			if w.marked == nil {
+				w.marked = map[int64]daybook.Position{}
+			}
+			w.marked[f.offset] = f.position
+		}
+		return nil
+	}
 	w.report.Changesets++
 	w.report.Records += int64(s.count)
 	if w.row == nil {

@@ -174,7 +174,7 @@ func (w *writer) resume(shown place) {
 func (l *log) partAsShown() (*part, error) {
 	l.mu.RLock()
 	of := l.segments[len(l.segments)-1]
-	end, last := of.end, l.index.shown.last
+	end, last, deletions := of.end, l.index.shown.last, l.index.shown.deletions
 	n := slices.IndexFunc(l.index.parts, func(p *part) bool { return p.segment == of.number })
 	below := index{sealed: l.index.sealed}
 	var p *part
@@ -182,7 +182,7 @@ func (l *log) partAsShown() (*part, error) {
 		p, below.parts = l.index.parts[n], slices.Clone(l.index.parts[:n])
 	}
 	l.mu.RUnlock()
-	if p == nil || p.last <= last || p.begin >= placeOf(of.number, end) {
+	if p == nil || !p.tellsMore(last, deletions) || p.begin >= placeOf(of.number, end) {
 		return nil, nil
 	}
 	again := newPart(of.number)
@@ -201,12 +201,13 @@ func (l *log) forgetHiddenLocked(again *part) place {
 	of := l.segments[len(l.segments)-1]
 	x := &l.index
 	end := placeOf(of.number, of.end)
-	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.last > x.shown.last })
+	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(x.shown.last, x.shown.deletions) })
 	if again != nil {
 		x.parts = append(x.parts, again)
 	}
 	x.tally = x.shown
-	x.hiddenEnds, x.hiddenClaims = nil, nil
+	x.hiddenEnds, x.hiddenClaims, x.hiddenHiding = nil, nil, nil
+	x.hidings.forgetDecided()
 	return end
 }
 

@@ -20,7 +20,7 @@ func newer(b []byte, magic string) (version int, ok bool) {
 	if string(b[:len(magic)]) != magic || binary.LittleEndian.Uint32(b[12:]) != headerChecksum(b) {
 		return 0, false
 	}
-	version = int(binary.LittleEndian.Uint32(b[8:]))
+	version = int(binary.LittleEndian.Uint16(b[8:])) // of a segment, the generation follows
 	return version, version > formatVersion
 }
 

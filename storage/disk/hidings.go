@@ -108,6 +108,16 @@ func (t *hidings) show(id daybook.StreamID, more logindex.Hiding) {
 	}
 }
 
+// forgetDecided takes back what is decided and not shown.
+func (t *hidings) forgetDecided() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := range t.all.n {
+		h := t.all.at(n)
+		h.decided = h.shown
+	}
+}
+
 // headBehind returns the head of a stream behind what is hidden of it.
 func headBehind(head daybook.Head, h logindex.Hiding) daybook.Head {
 	if h.Through > 0 {

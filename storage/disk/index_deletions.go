@@ -65,6 +65,12 @@ func (p *part) addDeletion(d *deletion, below daybook.Position) {
 	}
 }
 
+// tellsMore reports whether a part tells of more than stands up to a position and a
+// deletion.
+func (p *part) tellsMore(last daybook.Position, made daybook.DeletionNumber) bool {
+	return p.last > last || p.totals.LastDeletion > made
+}
+
 // write writes the deletions into an index file.
 func (p *deletions) write(w *logindex.Writer) {
 	var told []byte
