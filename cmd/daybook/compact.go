@@ -29,7 +29,7 @@ name a directory, and no server may write it.`,
   daybook compact --scrubs-only --json`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			dir, err := p.directory()
+			dir, err := p.directory("a server removes nothing from its files while it runs")
 			if err != nil {
 				return err
 			}

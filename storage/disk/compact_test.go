@@ -119,6 +119,9 @@ func TestNoFileHoldsWhatWasScrubbed(t *testing.T) {
 		}
 	}
 	wantNoSecrets(t, dir)
+	if report, err := disk.Check(t.Context(), dir, &disk.CheckOptions{Deep: true}); err != nil || len(report.Problems) > 0 {
+		t.Errorf("check: %+v, %v", report.Problems, err)
+	}
 	// The claims of the stream can be taken, and it goes on above.
 	next := daybook.Changeset{Stream: id, Expect: daybook.ExpectVersion(40), Events: events(1, 1), Claims: []daybook.Claim{{Kind: "email", Value: "secret-57-claim"}}}
 	if receipt, err := store.AppendAll(t.Context(), daybook.Append{Changesets: []daybook.Changeset{next}}); err != nil || receipt.Changesets[0].Number != 21 {
