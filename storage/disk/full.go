@@ -174,7 +174,7 @@ func (w *writer) resume(shown place) {
 func (l *log) partAsShown() (*part, error) {
 	l.mu.RLock()
 	of := l.segments[len(l.segments)-1]
-	end, last, deletions := of.end, l.index.shown.last, l.index.shown.deletions
+	end, shown := of.end, l.index.shown
 	n := slices.IndexFunc(l.index.parts, func(p *part) bool { return p.segment == of.number })
 	below := index{sealed: l.index.sealed}
 	var p *part
@@ -182,7 +182,7 @@ func (l *log) partAsShown() (*part, error) {
 		p, below.parts = l.index.parts[n], slices.Clone(l.index.parts[:n])
 	}
 	l.mu.RUnlock()
-	if p == nil || !p.tellsMore(last, deletions) || p.begin >= placeOf(of.number, end) {
+	if p == nil || !p.tellsMore(&shown) || p.begin >= placeOf(of.number, end) {
 		return nil, nil
 	}
 	again := newPart(of.number)
@@ -201,7 +201,7 @@ func (l *log) forgetHiddenLocked(again *part) place {
 	of := l.segments[len(l.segments)-1]
 	x := &l.index
 	end := placeOf(of.number, of.end)
-	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(x.shown.last, x.shown.deletions) })
+	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(&x.shown) })
 	if again != nil {
 		x.parts = append(x.parts, again)
 	}

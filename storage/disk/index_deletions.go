@@ -65,10 +65,9 @@ func (p *part) addDeletion(d *deletion, below daybook.Position) {
 	}
 }
 
-// tellsMore reports whether a part tells of more than stands up to a position and a
-// deletion.
-func (p *part) tellsMore(last daybook.Position, made daybook.DeletionNumber) bool {
-	return p.last > last || p.totals.LastDeletion > made
+// tellsMore reports whether a part tells of more than what is shown.
+func (p *part) tellsMore(shown *tally) bool {
+	return p.last > shown.last || p.totals.LastDeletion > shown.deletions
 }
 
 // write writes the deletions into an index file.
