@@ -1,15 +1,18 @@
 package disk
 
 import (
+	"encoding/binary"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/logindex"
 )
 
-// foresight keeps what index files answered last about the ends of streams and
-// the ids of appends. Appends to streams that stand only in files look there
+// foresight keeps what index files answered last about the ends of streams, the
+// ids of appends and the queries of conditions. Appends to streams that stand only in files look there
 // before they take the lock under which they are decided, so that it is not held
 // while a file is read; then they are decided by what was found.
 type foresight struct {
@@ -21,11 +24,13 @@ type foresight struct {
 	round   int        // rises when files tell more than before
 	heads   [foreseenHeads]foreseenHead
 	appends [foreseenAppends]foreseenAppend
+	matches [foreseenMatches]foreseenMatch
 }
 
 const (
 	foreseenHeads   = 1024
 	foreseenAppends = 256
+	foreseenMatches = 1024
 	eagerness       = 64
 )
 
@@ -40,6 +45,13 @@ type foreseenAppend struct {
 	id    daybook.ID
 	at    place
 	known bool
+}
+
+// foreseenMatch is the highest position that a query selects; 0: none.
+type foreseenMatch struct {
+	round int
+	query string // as appendQuery writes it
+	found daybook.Position
 }
 
 func newForesight() *foresight { return &foresight{round: 1} }
@@ -91,6 +103,40 @@ func (f *foresight) keepAppend(round int, id daybook.ID, at place, known bool) {
 	f.mu.Unlock()
 }
 
+func (f *foresight) matchOf(query []byte) (found daybook.Position, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m := &f.matches[maphash.Bytes(hashSeed, query)%foreseenMatches]; m.round == f.round && m.query == string(query) {
+		return m.found, true
+	}
+	return 0, false
+}
+
+func (f *foresight) keepMatch(round int, query []byte, found daybook.Position) {
+	f.eager.Store(eagerness)
+	f.mu.Lock()
+	f.matches[maphash.Bytes(hashSeed, query)%foreseenMatches] = foreseenMatch{round, string(query), found}
+	f.mu.Unlock()
+}
+
+// foreseenQuery is how long a query may be, written out, to be kept, in bytes.
+const foreseenQuery = 512
+
+// appendQuery writes a query so that no two are written alike.
+func appendQuery(b []byte, query *daybook.Query) []byte {
+	for i := range query.Items {
+		item := &query.Items[i]
+		b = binary.AppendUvarint(b, uint64(len(item.Types)))
+		b = binary.AppendUvarint(b, uint64(len(item.Tags)))
+		for _, texts := range [...][]string{item.Types, item.Tags} {
+			for _, text := range texts {
+				b = appendText(b, text)
+			}
+		}
+	}
+	return b
+}
+
 // foresee looks up what an append will be decided by and stands in files only,
 // if appends had to be of late.
 func (l *log) foresee(a *daybook.Append) {
@@ -100,6 +146,9 @@ func (l *log) foresee(a *daybook.Append) {
 	}
 	x.foresight.eager.Add(-1)
 	x.findAppend(a.ID)
+	if a.Condition != nil && logindex.Narrow(a.Condition.Query) {
+		x.lastMatch(a.Condition.Query, a.Condition.After)
+	}
 	for i := range a.Changesets {
 		c := &a.Changesets[i]
 		if !l.inMemory(c.Stream) {

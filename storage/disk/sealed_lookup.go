@@ -142,14 +142,45 @@ func (x *sealed) holder(key claimKey) (holder holding) {
 }
 
 // lastMatch returns the highest position above after that a query, which must
-// be narrow, selects; 0 if there is none.
-func (x *sealed) lastMatch(query daybook.Query, after daybook.Position) (found daybook.Position) {
+// be narrow, selects; 0 if there is none. The same query is often asked again:
+// what it selects in files changes only when they do.
+func (x *sealed) lastMatch(query daybook.Query, after daybook.Position) daybook.Position {
+	if x.lastPosition() <= after {
+		return 0
+	}
+	var room [foreseenQuery]byte
+	key := appendQuery(room[:0], &query)
+	if len(key) > len(room) {
+		return x.findMatch(&query, after)
+	}
+	found, ok := x.foresight.matchOf(key)
+	if !ok {
+		round := x.foresight.now()
+		if found = x.findMatch(&query, 0); x.failure() == nil {
+			x.foresight.keepMatch(round, key, found)
+		}
+	}
+	return above(found, after)
+}
+
+// lastPosition returns the last position that is covered.
+func (x *sealed) lastPosition() daybook.Position {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if n := len(x.rows); n > 0 {
+		return x.rows[n-1].Totals().LastPosition
+	}
+	return 0
+}
+
+// findMatch is lastMatch by looking into the files.
+func (x *sealed) findMatch(query *daybook.Query, after daybook.Position) (found daybook.Position) {
 	x.each(true, func(r *sealedRow) (done bool, err error) {
 		last := r.Totals().LastPosition
 		if last <= after {
 			return true, nil
 		}
-		selection, err := r.Select(query)
+		selection, err := r.Select(*query)
 		if err != nil {
 			return false, err
 		}
