@@ -17,12 +17,8 @@ func (h *Handler) append(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if key := x.request.Header.Get("Idempotency-Key"); key != "" {
-		id := daybook.IDOf(key)
-		if (a.ID != daybook.ID{}) && a.ID != id {
-			return &daybook.InvalidError{Field: "append_id", Value: a.ID.String(), Reason: fmt.Sprintf("must be that of the header Idempotency-Key, %s", id)}
-		}
-		a.ID = id
+	if err := x.identify(&a.ID, "append_id"); err != nil {
+		return err
 	}
 	receipt, err := h.store.AppendAll(x.context(), a)
 	if err != nil {
@@ -30,5 +26,21 @@ func (h *Handler) append(x *exchange) error {
 	}
 	replayed(x, receipt.Repeated)
 	x.out = append(wire.AppendReceipt(x.out, &receipt), '\n')
+	return nil
+}
+
+// identify makes an id that of the header Idempotency-Key, where there is one.
+// Field is the name of the parameter that may give the id too: then both must
+// be the same.
+func (x *exchange) identify(id *daybook.ID, field string) error {
+	key := x.request.Header.Get("Idempotency-Key")
+	if key == "" {
+		return nil
+	}
+	named := daybook.IDOf(key)
+	if (*id != daybook.ID{}) && *id != named {
+		return &daybook.InvalidError{Field: field, Value: id.String(), Reason: fmt.Sprintf("must be that of the header Idempotency-Key, %s", named)}
+	}
+	*id = named
 	return nil
 }

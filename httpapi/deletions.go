@@ -1,9 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
-
-	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
 )
 
@@ -14,12 +11,8 @@ func (h *Handler) deleteStream(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if key := x.request.Header.Get("Idempotency-Key"); key != "" {
-		id := daybook.IDOf(key)
-		if (d.ID != daybook.ID{}) && d.ID != id {
-			return &daybook.InvalidError{Field: "deletion_id", Value: d.ID.String(), Reason: fmt.Sprintf("must be that of the header Idempotency-Key, %s", id)}
-		}
-		d.ID = id
+	if err := x.identify(&d.ID, "deletion_id"); err != nil {
+		return err
 	}
 	receipt, err := h.store.DeleteStream(x.context(), d)
 	if err != nil {
