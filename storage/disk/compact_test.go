@@ -58,6 +58,14 @@ func wantNoSecrets(t *testing.T, dir string) {
 	}
 }
 
+// compactedFiles are the segments that a compaction wrote: their names tell the
+// generation. The other files of an open store change in the background.
+func compactedFiles(t *testing.T, dir string) map[string][]byte {
+	files := filesOf(t, dir)
+	maps.DeleteFunc(files, func(name string, _ []byte) bool { return strings.Count(name, ".") != 2 || !strings.HasSuffix(name, ".segment") })
+	return files
+}
+
 func without(all []daybook.Record, id daybook.StreamID) []daybook.Record {
 	return slices.DeleteFunc(slices.Clone(all), func(r daybook.Record) bool { return r.Stream == id })
 }
@@ -87,12 +95,12 @@ func TestNoFileHoldsWhatWasScrubbed(t *testing.T) {
 	if again, err := store.DeleteStream(t.Context(), deletion); err != nil || !again.Repeated || !again.Scrubbed {
 		t.Errorf("the deletion again: %+v, %v", again, err)
 	}
-	before := filesOf(t, dir)
+	before := compactedFiles(t, dir)
 	if again, err := d.Compact(t.Context(), nil); err != nil || again != (disk.CompactReport{}) {
 		t.Errorf("compacted again: %+v, %v", again, err)
 	}
-	if !maps.EqualFunc(before, filesOf(t, dir), bytes.Equal) {
-		t.Error("a second compaction changed files")
+	if after := compactedFiles(t, dir); len(before) == 0 || !maps.EqualFunc(before, after, bytes.Equal) {
+		t.Errorf("a second compaction changed %d files to %d", len(before), len(after))
 	}
 	for _, reopen := range []bool{false, true} {
 		if reopen {
