@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"storage/memory":             {"."},
 	"internal/logindex":          {"."},
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},
+	"storage/postgres":           {".", "github.com/jackc/pgx/v5"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"internal/deciding":          {"."},

@@ -1,0 +1,196 @@
+package postgres
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/daybook-go/daybook"
+)
+
+// end is where the log ends.
+type end struct {
+	position   daybook.Position
+	ordinal    daybook.Ordinal
+	recordedAt time.Time
+}
+
+func (d *Driver) readEnd(ctx context.Context) (e end, err error) {
+	err = d.again(ctx, "end", func(int) error {
+		return d.pool.QueryRow(ctx, d.sql.end).Scan(&e.position, &e.ordinal, &e.recordedAt)
+	})
+	return e, err
+}
+
+// End implements daybook.EndReader.
+func (d *Driver) End(ctx context.Context) (daybook.Position, error) {
+	if err := d.begin(); err != nil {
+		return 0, err
+	}
+	defer d.calls.Done()
+	e, err := d.readEnd(ctx)
+	return e.position, err
+}
+
+// Head implements daybook.HeadReader.
+func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
+	if err := d.begin(); err != nil {
+		return daybook.Head{}, err
+	}
+	defer d.calls.Done()
+	heads, err := d.readHeads(ctx, []daybook.StreamID{id})
+	if err != nil {
+		return daybook.Head{}, err
+	}
+	return heads[0], nil
+}
+
+// readHeads returns where streams end.
+func (d *Driver) readHeads(ctx context.Context, ids []daybook.StreamID) ([]daybook.Head, error) {
+	partitions, names := make([]string, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		partitions[i], names[i] = id.Partition, id.Name
+	}
+	var heads []daybook.Head
+	err := d.again(ctx, "heads", func(int) error {
+		heads = make([]daybook.Head, len(ids))
+		rows, err := d.pool.Query(ctx, d.sql.heads, partitions, names)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var n int64
+			var h daybook.Head
+			if err := rows.Scan(&n, &h.Version, &h.Changeset, &h.First, &h.Position, &h.RecordedAt); err != nil {
+				return err
+			}
+			h.RecordedAt = h.RecordedAt.UTC()
+			heads[n-1] = h
+		}
+		return rows.Err()
+	})
+	return heads, err
+}
+
+// listPage is how many streams, or deletions, are read at once.
+const listPage = 1000
+
+// ListStreams implements daybook.StreamLister.
+func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.Seq2[daybook.StreamHead, error] {
+	return func(yield func(daybook.StreamHead, error) bool) {
+		for {
+			limit := listPage
+			if list.Limit > 0 {
+				limit = min(limit, list.Limit)
+			}
+			heads, err := d.listPage(ctx, &list, limit)
+			if err != nil {
+				yield(daybook.StreamHead{}, err)
+				return
+			}
+			for _, head := range heads {
+				if err := ctx.Err(); err != nil {
+					yield(daybook.StreamHead{}, err)
+					return
+				}
+				if !yield(head, nil) {
+					return
+				}
+				list.After = head.Stream
+			}
+			if list.Limit > 0 {
+				if list.Limit -= len(heads); list.Limit == 0 {
+					return
+				}
+			}
+			if len(heads) < limit {
+				return
+			}
+		}
+	}
+}
+
+func (d *Driver) listPage(ctx context.Context, list *daybook.StreamList, limit int) (heads []daybook.StreamHead, err error) {
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
+	defer d.calls.Done()
+	var q sqlText
+	q.add("SELECT s.partition, s.name, h.version, h.changeset, h.first, h.position, h.recorded_at")
+	q.add(" FROM {schema}.streams s CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h WHERE h.first <= h.version")
+	q.add(" AND (s.partition, s.name) > (", q.value(list.After.Partition), ", ", q.value(list.After.Name), ")")
+	if len(list.Filter.Partitions) > 0 {
+		q.add(" AND s.partition = ANY (", q.value(list.Filter.Partitions), ")")
+	}
+	if len(list.Filter.StreamTypes) > 0 {
+		q.add(" AND s.type = ANY (", q.value(list.Filter.StreamTypes), ")")
+	}
+	q.add(" ORDER BY s.partition, s.name LIMIT ", q.value(limit))
+	err = d.again(ctx, "list", func(int) error {
+		heads = heads[:0]
+		rows, err := d.pool.Query(ctx, d.sql.in(q.text.String()), q.values...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var h daybook.StreamHead
+			if err := rows.Scan(&h.Stream.Partition, &h.Stream.Name, &h.Version, &h.Changeset, &h.First, &h.Position, &h.RecordedAt); err != nil {
+				return err
+			}
+			h.RecordedAt = h.RecordedAt.UTC()
+			heads = append(heads, h)
+		}
+		return rows.Err()
+	})
+	return heads, err
+}
+
+// Stats implements daybook.StatsReader. It counts the rows of the log.
+func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
+	if err := d.begin(); err != nil {
+		return daybook.Stats{}, err
+	}
+	defer d.calls.Done()
+	sql := d.sql.in(`
+		SELECT (SELECT count(*) FROM {schema}.streams s WHERE s.version IS NULL OR EXISTS (
+		           SELECT FROM {schema}.events e WHERE e.stream = s.name AND e.partition = s.partition AND e.version >= s.first)),
+		       count(*) FILTER (WHERE e.place = 0), count(*), coalesce(max(e.changeset), 0), ` + sizeOf + `
+		FROM {schema}.events e WHERE ` + visible)
+	err = d.again(ctx, "stats", func(int) error {
+		return d.pool.QueryRow(ctx, sql).Scan(&stats.Streams, &stats.Changesets, &stats.Records, &stats.LongestStream, &stats.Bytes)
+	})
+	if err != nil {
+		return daybook.Stats{}, err
+	}
+	e, err := d.readEnd(ctx)
+	stats.LastPosition, stats.LastOrdinal = e.position, e.ordinal
+	return stats, err
+}
+
+// sizeOf is how many bytes the tables and their indexes have.
+const sizeOf = `(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
+	WHERE c.relnamespace = (SELECT r.relnamespace FROM pg_class r WHERE r.oid = '{schema}.events'::regclass) AND c.relkind = 'r')`
+
+// ClaimHolder implements daybook.ClaimReader.
+func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {
+	if err := d.begin(); err != nil {
+		return daybook.StreamID{}, false, err
+	}
+	defer d.calls.Done()
+	holder := daybook.StreamID{Partition: partition}
+	held := true
+	err := d.again(ctx, "claim", func(int) error {
+		err := d.pool.QueryRow(ctx, d.sql.claim, partition, claim.Kind, claim.Value).Scan(&holder.Name)
+		if isNone(err) {
+			held = false
+			return nil
+		}
+		return err
+	})
+	if err != nil || !held {
+		return daybook.StreamID{}, false, err
+	}
+	return holder, true, nil
+}

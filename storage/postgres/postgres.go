@@ -1,0 +1,215 @@
+// Package postgres keeps a store in a PostgreSQL database, in tables of a
+// schema of its own that plain SQL can read (docs/postgres.md).
+//
+// Appends of one process that run at once travel together, as one statement
+// that is one transaction, and each gets its own verdict. Everything that
+// changes the log takes its turn inside the server, for the length of one
+// statement: positions are given in the order of the commits, so that no
+// reader ever passes one that is still to come, and a client that is slow, or
+// dies, holds up nobody.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/daybook-go/daybook"
+)
+
+// Driver is a store in a PostgreSQL database.
+type Driver struct {
+	pool    *pgxpool.Pool
+	schema  string // its name, quoted
+	sql     statements
+	options Options
+	// pooled is set where a pooler stands between: there a session is only as
+	// long as a transaction.
+	pooled bool
+	queue  queue
+	bell   bell
+
+	life   context.Context // ends with Close
+	end    context.CancelFunc
+	mu     sync.Mutex     // guards closed, and calls when it is set
+	calls  sync.WaitGroup // what runs
+	closed bool
+}
+
+// Options of a Driver. Nil and zero fields mean the defaults.
+type Options struct {
+	// Schema is the schema of the store's tables; several stores can live in
+	// one database. Default "daybook", or what the parameter schema of the URL
+	// says.
+	Schema string
+	// NoMigration keeps Open from making the tables, or bringing them to the
+	// form of this program: then it fails where that is needed, see Migrate.
+	NoMigration bool
+	// Connections is how many connections are held at most; default 8, or
+	// pool_max_conns of the URL. One more is used while somebody waits for the
+	// log to grow.
+	Connections int
+	// Poll is how often those who wait for the log to grow look for
+	// themselves: a notification of the server is only a hint. Default 1 s.
+	Poll time.Duration
+	// Patience is how long a call goes on trying where the connection is lost
+	// or the server starts again. Default 30 s.
+	Patience time.Duration
+	// Now is the clock of the recorded times; nil is the server's own. Where it
+	// jumps back, recorded times stand still until it has caught up.
+	Now func() time.Time
+	// Logger is told what is repaired or repeated. Default: nobody.
+	Logger *slog.Logger
+}
+
+// Open connects to the database at a URL as libpq and pgx know them
+// ("postgres://user:password@host:5432/database"), with the environment's
+// PGHOST and so on behind it, and opens the store in one of its schemas.
+//
+// Unless Options say otherwise it makes the tables where there are none, and
+// brings older ones to the form of this program: see Migrate.
+func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
+	d := &Driver{}
+	if options != nil {
+		d.options = *options
+	}
+	config, err := d.configure(url)
+	if err != nil {
+		return nil, err
+	}
+	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, explained(err, d.options.Schema)
+	}
+	d.life, d.end = context.WithCancel(context.Background())
+	d.sql = newStatements(d.schema)
+	if err := d.prepare(ctx); err != nil {
+		d.end()
+		d.pool.Close()
+		return nil, explained(err, d.options.Schema)
+	}
+	d.queue.driver, d.bell.driver = d, d
+	return d, nil
+}
+
+// configure completes the options and reads the URL.
+func (d *Driver) configure(url string) (*pgxpool.Config, error) {
+	o := &d.options
+	url, schema, err := cutSchema(url)
+	if err != nil {
+		return nil, err
+	}
+	if o.Schema == "" {
+		o.Schema = schema
+	}
+	if o.Schema == "" {
+		o.Schema = "daybook"
+	}
+	if err := checkSchema(o.Schema); err != nil {
+		return nil, err
+	}
+	d.schema = pgx.Identifier{o.Schema}.Sanitize()
+	if o.Poll <= 0 {
+		o.Poll = time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 30 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, badURL(err)
+	}
+	if o.Connections > 0 {
+		config.MaxConns = int32(min(o.Connections, 1<<10))
+	} else if !namesParameter(url, "pool_max_conns") {
+		config.MaxConns = 8
+	}
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "daybook"
+	}
+	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
+		if d.pooled && c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+			// A statement that was prepared is not there in the next transaction.
+			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		}
+		return nil
+	}
+	return config, nil
+}
+
+// prepare finds out what is connected to, and sees to the tables.
+func (d *Driver) prepare(ctx context.Context) error {
+	err := d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
+		var pid uint32
+		var version int
+		row := c.QueryRow(ctx, "SELECT pg_backend_pid()::bigint, current_setting('server_version_num')::int", pgx.QueryExecModeExec)
+		if err := row.Scan(&pid, &version); err != nil {
+			return err
+		}
+		if version < oldestServer {
+			return &ServerError{Version: version}
+		}
+		// A pooler makes up the process id that it tells.
+		d.pooled = pid != c.Conn().PgConn().PID()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if d.pooled {
+		d.pool.Reset()
+	}
+	return d.migrateOnOpening(ctx)
+}
+
+// Name returns "postgres".
+func (d *Driver) Name() string { return "postgres" }
+
+// Close lets running calls end and closes the connections.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	was := d.closed
+	d.closed = true
+	d.mu.Unlock()
+	if was {
+		return nil
+	}
+	d.end()
+	d.calls.Wait()
+	d.pool.Close()
+	return nil
+}
+
+// begin lets a call run that Close waits for; the caller calls d.calls.Done.
+func (d *Driver) begin() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return daybook.ErrClosed
+	}
+	d.calls.Add(1)
+	return nil
+}
+
+// clock returns the time to record at; nil is the server's.
+func (d *Driver) clock() *time.Time {
+	if d.options.Now == nil {
+		return nil
+	}
+	now := daybook.Microseconds(d.options.Now())
+	return &now
+}
+
+func (d *Driver) unsupported(feature string) error {
+	return &daybook.UnsupportedError{Driver: d.Name(), Feature: feature}
+}
+
+// isNone reports whether a query had no row.
+func isNone(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -1,0 +1,115 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/daybook-go/daybook"
+)
+
+// queue gathers appends in batches. While batches are on their way, what comes
+// waits for the next one; one that finds nobody before it leaves at once, in
+// the goroutine of its caller.
+type queue struct {
+	driver *Driver
+
+	mu      sync.Mutex // guards all below
+	waiting []*entry
+	sending int // how many batches are on their way
+}
+
+// maxSending is how many batches are on their way at once. The server stores
+// one after the other; the second is received while the first is stored.
+const maxSending = 2
+
+// entry is an append in the queue.
+type entry struct {
+	append  *daybook.Append
+	events  int
+	bytes   int
+	receipt daybook.Receipt
+	err     error
+	done    chan struct{} // closed when receipt or err is set
+}
+
+// append stores an append, with others that come meanwhile.
+func (q *queue) append(ctx context.Context, a *daybook.Append) (daybook.Receipt, error) {
+	e := &entry{append: a, done: make(chan struct{})}
+	for i := range a.Changesets {
+		e.events += len(a.Changesets[i].Events)
+		for j := range a.Changesets[i].Events {
+			e.bytes += len(a.Changesets[i].Events[j].Data)
+		}
+	}
+	q.mu.Lock()
+	if q.sending == 0 && len(q.waiting) == 0 {
+		q.sending++
+		q.mu.Unlock()
+		q.driver.send(ctx, newBatch(e))
+		q.sent()
+		return e.receipt, e.err
+	}
+	q.waiting = append(q.waiting, e)
+	q.sendLocked()
+	q.mu.Unlock()
+	select {
+	case <-e.done:
+		return e.receipt, e.err
+	case <-ctx.Done():
+	}
+	if q.leave(e) {
+		return daybook.Receipt{}, fmt.Errorf("%w before it was sent: %w", daybook.ErrRefused, ctx.Err())
+	}
+	select {
+	case <-e.done:
+		return e.receipt, e.err
+	default:
+		return daybook.Receipt{}, fmt.Errorf("postgres: gave up waiting for the append to be stored, its outcome is unknown: %w", ctx.Err())
+	}
+}
+
+// leave takes an append out of the queue. It reports whether it still was
+// there: then nothing of it is stored.
+func (q *queue) leave(e *entry) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i, other := range q.waiting {
+		if other == e {
+			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// sent takes in that a batch was stored.
+func (q *queue) sent() {
+	q.mu.Lock()
+	q.sending--
+	q.sendLocked()
+	q.mu.Unlock()
+}
+
+// sendLocked sends what waits, unless enough is on its way.
+func (q *queue) sendLocked() {
+	for len(q.waiting) > 0 && q.sending < maxSending {
+		b := newBatch(q.waiting[0])
+		left := q.waiting[:0:0]
+		for _, e := range q.waiting[1:] {
+			if !b.add(e) {
+				left = append(left, e)
+			}
+		}
+		q.waiting = left
+		q.sending++
+		go func() {
+			// It is stored for several callers, so none of their contexts ends it.
+			q.driver.send(context.Background(), b)
+			for _, e := range b.entries {
+				close(e.done)
+			}
+			q.sent()
+		}()
+	}
+}

@@ -1,0 +1,23 @@
+-- Waits until no other transaction changes the log, keeps others from it until
+-- this one ends, and returns where the log ends. Whoever takes a turn must be
+-- one statement that is a transaction of its own: then no client that is slow,
+-- or dies, can hold up the others.
+CREATE OR REPLACE FUNCTION {schema}.take_turn(clock timestamptz,
+    OUT "position" bigint, OUT ordinal bigint, OUT recorded_at timestamptz)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    -- What others have committed before this turn must be seen in it.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the log is only changed at the isolation level READ COMMITTED, this transaction is at %', upper(current_setting('transaction_isolation'))
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
+    SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at, coalesce(clock, clock_timestamp()))
+    INTO "position", ordinal, recorded_at
+    FROM {schema}.store s
+    LEFT JOIN LATERAL (
+        SELECT l.position, l.ordinal, l.recorded_at FROM {schema}.events l ORDER BY l.position DESC LIMIT 1
+    ) e ON true;
+END
+$$;

@@ -1,0 +1,12 @@
+-- Which streams refer to which.
+CREATE TABLE {schema}.stream_references (
+    partition     text NOT NULL COLLATE "C",
+    stream        text NOT NULL COLLATE "C",
+    to_partition  text NOT NULL COLLATE "C",
+    to_stream     text NOT NULL COLLATE "C",
+    FOREIGN KEY (partition, stream) REFERENCES {schema}.streams (partition, name),
+    FOREIGN KEY (to_partition, to_stream) REFERENCES {schema}.streams (partition, name)
+);
+
+CREATE UNIQUE INDEX stream_references_are_kept_once ON {schema}.stream_references
+    (md5(partition || '/' || stream), md5(to_partition || '/' || to_stream), partition, to_partition);

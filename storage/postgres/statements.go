@@ -1,0 +1,106 @@
+package postgres
+
+import (
+	"embed"
+	"io/fs"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// schemaFiles are the tables, functions and views of a store, an object a
+// file. {schema} stands for the name of its schema, {class} for lockClass.
+//
+//go:embed schema
+var schemaFiles embed.FS
+
+// lockClass sets the advisory locks of stores apart from others in a database.
+// The next number is used too.
+const lockClass = 0x64617962
+
+// eventColumns is what records are made of: see readRow.
+const eventColumns = `e.position, e.version, e.ordinal, e.changeset, e.place, e.count, e.append_id, e.id, e.recorded_at, e.occurred_at, e.detailed,
+	e.partition, e.stream, e.type, e.content_type, e.json, e.data, e.tags, e.context, e.metadata`
+
+// visible is the condition that an event e was not deleted.
+const visible = `NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = e.partition AND h.stream = e.stream AND e.version <= h.through)`
+
+// statements are the SQL that the driver sends, for one schema.
+type statements struct {
+	schema string
+	appends, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known string
+}
+
+func newStatements(schema string) statements {
+	s := statements{schema: schema}
+	s.appends = s.in(`SELECT * FROM {schema}.append(` + parameters(24) + `)`)
+	s.importing = s.in(`SELECT {schema}.import(` + parameters(26) + `)`)
+	s.receipts = s.in(`
+		SELECT e.append_id, e.ordinal, e.partition, e.stream, e.changeset, min(e.version), max(e.count), min(e.position), max(e.position), e.recorded_at
+		FROM {schema}.events e WHERE e.append_id = ANY ($1)
+		GROUP BY e.append_id, e.ordinal, e.partition, e.stream, e.changeset, e.recorded_at
+		UNION
+		SELECT d.append_id, d.ordinal, d.partition, d.stream, d.number, d.first, d.count, d.first_position, d.last_position, d.recorded_at
+		FROM {schema}.deleted_changesets d WHERE d.append_id = ANY ($1)
+		ORDER BY 1, 2`)
+	s.known = s.in(`SELECT e.append_id, max(e.nth) FROM {schema}.events e WHERE e.append_id = ANY ($1) GROUP BY 1`)
+	s.heads = s.in(`
+		SELECT n, h.version, h.changeset, h.first, h.position, h.recorded_at
+		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY s(partition, name, n) CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h`)
+	s.end = s.in(`
+		SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at)
+		FROM {schema}.store s LEFT JOIN LATERAL (
+			SELECT l.position, l.ordinal, l.recorded_at FROM {schema}.events l ORDER BY l.position DESC LIMIT 1
+		) e ON true`)
+	s.changesets = s.in(`SELECT c.ordinal, c.metadata, c.claims, c.releases, c.refers_to FROM {schema}.changesets c WHERE c.ordinal = ANY ($1)`)
+	s.claim = s.in(`
+		SELECT k.stream FROM {schema}.claims k
+		WHERE k.partition = $1 AND {schema}.claim_key(k.kind) = {schema}.claim_key($2) AND {schema}.claim_key(k.value) = {schema}.claim_key($3)
+		  AND k.kind = $2 AND k.value = $3`)
+	const deletion = `
+		SELECT d.number, d.id, d.partition, d.stream, d.asked_through, d.scrub, d.who, d.why, d.recorded_at, d.through, d.changesets, d.records,
+			d.scrub AND NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = d.partition AND h.stream = d.stream)
+		FROM {schema}.deletions d `
+	s.deletion = s.in(deletion + `WHERE d.id = $1`)
+	s.deletions = s.in(deletion + `WHERE d.number > $1 AND ($2 = '' OR d.stream = $2 AND d.partition = $3) ORDER BY d.number LIMIT $4`)
+	s.deleteStream = s.in(`SELECT * FROM {schema}.delete_stream(` + parameters(10) + `)`)
+	s.hiddenStreams = s.in(`SELECT h.partition, h.stream FROM {schema}.hidden h ORDER BY 1, 2`)
+	s.removeHidden = s.in(`SELECT {schema}.remove_hidden($1, $2, $3)`)
+	return s
+}
+
+// in puts the name of the schema into a text of SQL.
+func (s statements) in(text string) string {
+	return strings.NewReplacer("{schema}", s.schema, "{class}", strconv.Itoa(lockClass)).Replace(text)
+}
+
+// parameters returns "$1, $2, …".
+func parameters(n int) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("$" + strconv.Itoa(i+1))
+	}
+	return b.String()
+}
+
+// script returns the SQL of the files in a folder of schemaFiles, in the order
+// of their names.
+func (s statements) script(folder string) (string, error) {
+	files, err := fs.ReadDir(schemaFiles, path.Join("schema", folder))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, file := range files {
+		text, err := schemaFiles.ReadFile(path.Join("schema", folder, file.Name()))
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(s.in(string(text)))
+		b.WriteString("\n")
+	}
+	return b.String(), nil
+}
