@@ -4,9 +4,9 @@ import "reflect"
 
 // Comparing returns t with another rule for when two values are the same, in
 // place of reflect.DeepEqual: for types whose values are the same though their
-// memory differs, such as protobuf messages and numbers of math/big. It goes
-// wherever this package takes a T, and holds for events, states and outcomes;
-// same is given two values of one of these types, not lists of them.
+// memory differs, such as protobuf messages and times of different zones. It
+// goes wherever this package takes a T, and holds for events, states and
+// outcomes; same is given two values of one of these types, not lists of them.
 func Comparing(t T, same func(a, b any) bool) T { return comparing{t, same} }
 
 type comparing struct {
