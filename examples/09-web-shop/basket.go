@@ -52,7 +52,7 @@ type BasketCommand func(b Basket) ([]BasketEvent, error)
 
 var (
 	errNoSuchBasket = errors.New("there is no such basket")
-	errCheckedOut   = errors.New("the basket is checked out")
+	errCheckedOut   = errors.New("the basket is checked out; its order has the same id")
 	errFull         = errors.New("the basket is full")
 	errEmpty        = errors.New("the basket is empty")
 )
