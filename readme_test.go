@@ -50,6 +50,36 @@ func TestCodeThatIsPartOfAnExampleStandsThere(t *testing.T) {
 	}
 }
 
+// A piece of Go in README.md that names no source would not be compiled.
+func TestEveryPieceOfCodeOfTheREADMENamesItsSource(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := strings.Count(string(readme), "```go\n")
+	named := 1 + len(partOf.FindAllString(string(readme), -1)) // the first is Example
+	if pieces != named {
+		t.Errorf("README.md has %d pieces of Go, and says of %d where they stand", pieces, named)
+	}
+}
+
+func TestTheBankOfTheREADMEFitsOnAScreen(t *testing.T) {
+	const screen = 64 // lines
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range partOf.FindAllStringSubmatch(string(readme), -1) {
+		if part[1] == "aggregate/example_bank_test.go" {
+			if lines := strings.Count(part[2], "\n"); lines > screen {
+				t.Errorf("the bank has %d lines, more than %d", lines, screen)
+			}
+			return
+		}
+	}
+	t.Error("README.md does not show the bank")
+}
+
 // links finds the relative links of a Markdown text.
 var links = regexp.MustCompile(`\]\(([^):#]+)(#[^)]*)?\)`)
 

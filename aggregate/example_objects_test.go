@@ -126,3 +126,121 @@ func ExampleBegin() {
 	// Output:
 	// 2 [{2}]
 }
+
+// A tenant is a partition.
+func ExampleObjects_In() {
+	ctx := context.Background()
+	shelves, store := openShelves()
+	defer store.Close()
+	_, _ = shelves.In("neighbour").Update(ctx, "1", func(s *Shelf) error { s.Put(8); return nil }, nil)
+	ours, _ := shelves.Load(ctx, "1")
+	theirs, _ := shelves.In("neighbour").Load(ctx, "1")
+	fmt.Println(ours.Things, theirs.Things)
+	// Output:
+	// 0 8
+}
+
+// An event elsewhere refers to an object by its stream.
+func ExampleObjects_StreamOf() {
+	shelves, store := openShelves()
+	defer store.Close()
+	fmt.Println(shelves.StreamOf("1"))
+	// Output:
+	// shelf-1
+}
+
+// An object that has no history yet is a new one, on which to work as on any
+// other.
+func ExampleObjects_Load() {
+	ctx := context.Background()
+	shelves, store := openShelves()
+	defer store.Close()
+	before, err := shelves.Load(ctx, "1")
+	fmt.Println(before.Things, before.Version(), err)
+	before.Put(2)
+	_, _ = shelves.Persist(ctx, before, nil)
+	after, err := shelves.Load(ctx, "1")
+	fmt.Println(after.Things, after.Version(), err)
+	// Output:
+	// 0 0 <nil>
+	// 2 1 <nil>
+}
+
+// The events go, and that they did stays on record.
+func ExampleObjects_Delete() {
+	ctx := context.Background()
+	shelves, store := openShelves()
+	defer store.Close()
+	_, _ = shelves.Update(ctx, "1", func(s *Shelf) error { s.Put(2); s.Put(3); return nil }, nil)
+	gone, err := shelves.Delete(ctx, "1", daybook.Deletion{Who: "ann", Why: "moved out"})
+	left, _ := shelves.Load(ctx, "1")
+	fmt.Println(gone.Records, err, left.Things)
+	// Output:
+	// 2 <nil> 0
+}
+
+// Close waits until the snapshots are written.
+func ExampleObjects_Close() {
+	ctx := context.Background()
+	store := daybook.New(memory.New(nil), nil)
+	defer store.Close()
+	shelves, err := aggregate.NewObjects(store, "shelf", cupboardEvents, func() *Shelf { return &Shelf{} }, &aggregate.Options[*Shelf, CupboardEvent]{
+		Snapshots: &aggregate.Snapshots[*Shelf, CupboardEvent]{Name: "v1", Policy: aggregate.Every(1)},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, _ = shelves.Update(ctx, "1", func(s *Shelf) error { s.Put(2); return nil }, nil)
+	fmt.Println(shelves.Close(ctx))
+	head, _ := store.Head(ctx, aggregate.SnapshotStream(shelves.StreamOf("1")))
+	fmt.Println("snapshots:", head.Version)
+	// Output:
+	// <nil>
+	// snapshots: 1
+}
+
+// Emitting applies the event, so that what follows decides on it.
+func ExampleRoot_Emit() {
+	shelf := aggregate.Begin(&Shelf{})
+	shelf.Emit(Put{2})
+	shelf.Emit(Put{3})
+	fmt.Println(shelf.Things)
+	// Output:
+	// 5
+}
+
+// Pending tells what Persist would store.
+func ExampleRoot_Pending() {
+	shelf := aggregate.Begin(&Shelf{})
+	shelf.Put(2)
+	_ = shelf.Take(7) // refused, so that nothing is emitted
+	_ = shelf.Take(1)
+	fmt.Printf("%+v\n", shelf.Pending())
+	// Output:
+	// [{Things:2} {Things:1}]
+}
+
+// A loaded object knows where it comes from.
+func ExampleRoot_Stream() {
+	shelves, store := openShelves()
+	defer store.Close()
+	shelf, _ := shelves.Load(context.Background(), "1")
+	fmt.Println(shelf.Stream(), aggregate.Begin(&Shelf{}).Stream() == daybook.StreamID{})
+	// Output:
+	// shelf-1 true
+}
+
+// The version counts what is stored, not what is pending.
+func ExampleRoot_Version() {
+	ctx := context.Background()
+	shelves, store := openShelves()
+	defer store.Close()
+	shelf, _ := shelves.Load(ctx, "1")
+	shelf.Put(2)
+	before := shelf.Version()
+	_, _ = shelves.Persist(ctx, shelf, nil)
+	fmt.Println(before, shelf.Version())
+	// Output:
+	// 0 1
+}

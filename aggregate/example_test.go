@@ -148,6 +148,19 @@ func ExampleRepository_Load() {
 	// true 3 1
 }
 
+// Whether anything ever happened to it.
+func ExampleLoaded_Exists() {
+	ctx := context.Background()
+	cupboards, _ := open(nil)
+	_, _ = cupboards.Execute(ctx, "hall", Take{-3}, nil)
+	_, _ = cupboards.Execute(ctx, "hall", Take{3}, nil)
+	hall, _ := cupboards.Load(ctx, "hall")
+	attic, _ := cupboards.Load(ctx, "attic")
+	fmt.Println(hall.State == attic.State, hall.Exists(), attic.Exists())
+	// Output:
+	// true true false
+}
+
 // How it stood at a version; AsOf.Time asks for a time.
 func ExampleRepository_LoadAsOf() {
 	ctx := context.Background()

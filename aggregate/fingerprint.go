@@ -51,8 +51,8 @@ func there[S any](with codec.Encoding, state S) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var back S
-	if err := with.Decode(data, &back); err != nil {
+	back, err := codec.DecodeAs[S](with, data)
+	if err != nil {
 		return nil, err
 	}
 	again, err := with.Encode(back)

@@ -233,7 +233,7 @@ func (s *snapshots[S]) read(snapshot *Snapshot) (state S, why SnapshotOutcome, e
 	if snapshot.Fingerprint != s.fingerprint {
 		return state, SnapshotStale, nil
 	}
-	if err := s.encoding.Decode(snapshot.Data, &state); err != nil {
+	if state, err = codec.DecodeAs[S](s.encoding, snapshot.Data); err != nil {
 		return state, SnapshotUnreadable, err
 	}
 	if s.adopt != nil {

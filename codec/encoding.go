@@ -22,9 +22,9 @@ type Encoding interface {
 	// Encode returns the data of a value, which is of a registered type. The
 	// memory is the caller's.
 	Encode(value any) ([]byte, error)
-	// Decode fills what into points to: a zero value of a registered type, or
-	// of the old type of a step; where that is a pointer type, into is of it.
-	// It must not keep data.
+	// Decode fills what into points to: a zero value of a registered type, of
+	// the old type of a step, or of the state of a snapshot; where that is a
+	// pointer type, into is of it. It must not keep data.
 	Decode(data []byte, into any) error
 }
 
@@ -35,6 +35,19 @@ type StrictEncoding interface {
 	// DecodeStrict is Decode, and fails with an error that matches
 	// ErrUnknownField where data holds more than the type does.
 	DecodeStrict(data []byte, into any) error
+}
+
+// DecodeAs returns the T that data holds in an encoding: for what is stored
+// beside events, as snapshots are. Where T is a pointer, the encoding is given a
+// new one, as it is for events.
+func DecodeAs[T any](encoding Encoding, data []byte) (T, error) {
+	value, err := readerOf[T]()(encoding.Decode, data)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	out, _ := value.(T) // an interface that is nil is none
+	return out, nil
 }
 
 // JSON is the default Encoding: that of encoding/json, with these differences.

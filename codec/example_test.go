@@ -338,3 +338,14 @@ func ExampleEncoding() {
 	// [{Sensor:7 Value:-3}] <nil>
 	// [{Sensor:7 Value:-3}] <nil>
 }
+
+// A state that is kept beside the events comes back the same way.
+func ExampleDecodeAs() {
+	state, err := codec.DecodeAs[*Reading](compact{}, []byte{7, 5})
+	fmt.Printf("%+v %v\n", *state, err)
+	_, err = codec.DecodeAs[Reading](codec.JSON{}, []byte(`null`))
+	fmt.Println(err)
+	// Output:
+	// {Sensor:7 Value:-3} <nil>
+	// json: the document is null
+}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"reflect"
 	"slices"
 	"strconv"
 
@@ -32,7 +31,7 @@ type Subject[I any] struct {
 	// lanes may change places. Nil keeps all in order. See StreamLane.
 	Lane func(input I) string
 	// Outcome tells what all came to, from a store without faults. It is
-	// compared by reflect.DeepEqual. Default Contents.
+	// compared by reflect.DeepEqual (see Comparing). Default Contents.
 	Outcome func(ctx context.Context, store *daybook.Store) (any, error)
 	// Rival appends to the stream what somebody else might, where a conflict
 	// is to happen: it must not matter to Outcome. Nil makes a conflict in
@@ -143,7 +142,7 @@ func (c *checker[I]) reference() bool {
 	}
 	c.want, c.appends, c.lanes = first.outcome, first.appends, first.lanes
 	second := c.run(&plan{})
-	if second.err != nil || !reflect.DeepEqual(second.outcome, c.want) {
+	if second.err != nil || !equal(c.t, second.outcome, c.want) {
 		c.t.Fatalf("daytest: two runs without any fault come to different outcomes, so leave out of them what differs by time or chance\n    first:  %+v\n    second: %+v (%v)",
 			c.want, second.outcome, second.err)
 		return false
@@ -223,7 +222,7 @@ func (c *checker[I]) try(p *plan, fault Fault) bool {
 	switch {
 	case got.err != nil:
 		c.t.Errorf("daytest: %s: %v%s", fault, got.err, got.told)
-	case !reflect.DeepEqual(got.outcome, c.want):
+	case !equal(c.t, got.outcome, c.want):
 		c.t.Errorf("daytest: %s changes the outcome%s\n    got:  %+v\n    want: %+v", fault, got.told, got.outcome, c.want)
 	default:
 		return true

@@ -58,7 +58,7 @@ func (g *Given[S, C, E]) checkClone() {
 	state := g.fold().upTo(g.events[:last])
 	before := fmt.Sprintf("%+v", state)
 	clone := g.decider.Clone(state)
-	if !reflect.DeepEqual(clone, state) {
+	if !equal(g.t, clone, state) {
 		g.t.Errorf("daytest: a clone is another state\n    state: %s\n    clone: %+v", before, clone)
 		return
 	}
@@ -80,7 +80,7 @@ func (g *Given[S, C, E]) When(command C) *Decided[S, C, E] {
 	state, untouched := g.State(), g.State()
 	asked := show(command)
 	events, err := g.decider.Decide(state, command)
-	if !reflect.DeepEqual(state, untouched) {
+	if !equal(g.t, state, untouched) {
 		g.t.Errorf("daytest: deciding on %s changes the state, which only evolve may\n    before: %+v\n    after:  %+v", asked, untouched, state)
 	}
 	if after := show(command); after != asked {
@@ -90,7 +90,7 @@ func (g *Given[S, C, E]) When(command C) *Decided[S, C, E] {
 		g.t.Errorf("daytest: deciding on %s gives events and an error: %v", asked, err)
 	}
 	again, errAgain := g.decider.Decide(untouched, command)
-	if !sameList(events, again) || (err == nil) != (errAgain == nil) {
+	if !equalLists(g.t, events, again) || (err == nil) != (errAgain == nil) {
 		g.t.Errorf("daytest: deciding on %s a second time comes to something else, as if by time or by chance: let the command bring those\n    first:  %s\n    second: %s",
 			asked, outcome(events, err), outcome(again, errAgain))
 	}
@@ -106,10 +106,10 @@ type Decided[S, C, E any] struct {
 }
 
 // Then demands that these events happened, in this order; none where none are
-// given. They are compared by reflect.DeepEqual.
+// given. They are compared by reflect.DeepEqual (see Comparing).
 func (d *Decided[S, C, E]) Then(want ...E) *Decided[S, C, E] {
 	d.given.t.Helper()
-	if d.err != nil || !sameList(d.events, want) {
+	if d.err != nil || !equalLists(d.given.t, d.events, want) {
 		d.given.t.Errorf("daytest: %s comes to\n    %s\nwant\n    %s", d.asked, outcome(d.events, d.err), outcome(want, nil))
 	}
 	return d
@@ -143,11 +143,6 @@ func (d *Decided[S, C, E]) And() *Given[S, C, E] {
 	return &Given[S, C, E]{t: d.given.t, decider: d.given.decider, events: events}
 }
 
-// sameList is reflect.DeepEqual, but that nil and empty are the same.
-func sameList[E any](a, b []E) bool {
-	return len(a) == len(b) && (len(a) == 0 || reflect.DeepEqual(a, b))
-}
-
 // outcome is what a decision came to, for people.
 func outcome[E any](events []E, err error) string {
 	if err != nil {
@@ -172,6 +167,9 @@ func list[E any](values []E) string {
 }
 
 func show(value any) string {
+	if text, own := value.(fmt.Stringer); own {
+		return fmt.Sprintf("%T{%s}", value, text)
+	}
 	if v := reflect.ValueOf(value); v.Kind() == reflect.Pointer && !v.IsNil() {
 		return fmt.Sprintf("&%T%+v", v.Elem().Interface(), v.Elem().Interface())
 	}

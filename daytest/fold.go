@@ -2,7 +2,6 @@ package daytest
 
 import (
 	"fmt"
-	"reflect"
 
 	"github.com/daybook-go/daybook"
 )
@@ -34,9 +33,9 @@ func (f Fold[S, E]) Given(t T, events ...E) *Folded[S, E] {
 	return &Folded[S, E]{t: t, fold: f, events: events}
 }
 
-// Then demands that the state is want, by reflect.DeepEqual. The test fails
-// as well if the fold is not pure: if the same events lead to another state
-// the second time.
+// Then demands that the state is want, by reflect.DeepEqual (see Comparing).
+// The test fails as well if the fold is not pure: if the same events lead to
+// another state the second time.
 func (f *Folded[S, E]) Then(want S) *Folded[S, E] {
 	f.t.Helper()
 	f.fold.compare(f.t, f.events, want)
@@ -51,7 +50,7 @@ func (f *Folded[S, E]) State() S {
 
 func (f Fold[S, E]) compare(t T, events []E, want S) {
 	t.Helper()
-	if got := f.state(t, events); !reflect.DeepEqual(got, want) {
+	if got := f.state(t, events); !equal(t, got, want) {
 		t.Errorf("daytest: the state is\n    %+v\nwant\n    %+v", got, want)
 	}
 }
@@ -76,7 +75,7 @@ func (f Fold[S, E]) state(t T, events []E) S {
 		t.Errorf("daytest: folding the events again changes the state of the first time: initial must return a new state each time\n    before: %s\n    after:  %s", before, after)
 		return state
 	}
-	if !reflect.DeepEqual(state, again) {
+	if !equal(t, state, again) {
 		t.Errorf("daytest: the same events lead to another state the second time: evolve must use nothing but its arguments and leave the event as it is, "+
 			"and the state must hold no functions\n    first:  %+v\n    second: %+v", state, again)
 	}
@@ -91,7 +90,7 @@ func (f Fold[S, E]) leavesStates(t T, events []E) bool {
 	for i, event := range events {
 		given := state
 		state = f.Evolve(state, event)
-		if !reflect.DeepEqual(given, waiting) {
+		if !equal(t, given, waiting) {
 			t.Errorf("daytest: evolving by event %d, %s, changes the state that it was given, instead of a copy\n    before: %+v\n    after:  %+v", i+1, show(event), waiting, given)
 			return false
 		}
@@ -141,9 +140,9 @@ func (p Projection[S]) Given(t T, records ...daybook.Record) *Projected[S] {
 	return &Projected[S]{t: t, projection: p, records: records}
 }
 
-// Then demands that the records lead to want, by reflect.DeepEqual, and again
-// when they are applied to a new state. Each record is applied as a copy, so
-// that one that Apply keeps or changes shows.
+// Then demands that the records lead to want, by reflect.DeepEqual (see
+// Comparing), and again when they are applied to a new state. Each record is
+// applied as a copy, so that one that Apply keeps or changes shows.
 func (p *Projected[S]) Then(want S) *Projected[S] {
 	p.t.Helper()
 	for _, times := range []string{"", " the second time"} {
@@ -157,7 +156,7 @@ func (p *Projected[S]) Then(want S) *Projected[S] {
 			}
 			clear(record.Data) // as the memory of a borrowed record may be
 		}
-		if !reflect.DeepEqual(state, want) {
+		if !equal(p.t, state, want) {
 			p.t.Errorf("daytest: the state%s is\n    %+v\nwant\n    %+v", times, state, want)
 			return p
 		}

@@ -80,7 +80,7 @@ func (l *Log[E]) Then(stream daybook.StreamID, want ...E) *Log[E] {
 		}
 		got = append(got, values...)
 	}
-	if !sameList(got, want) {
+	if !equalLists(l.t, got, want) {
 		l.t.Errorf("daytest: to stream %s came\n    %s\nwant\n    %s", stream, list(got), list(want))
 	}
 	return l

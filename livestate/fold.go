@@ -161,7 +161,5 @@ func (f *Fold[T, E]) encode(value any) ([]byte, string, error) {
 }
 
 func (f *Fold[T, E]) decode(data []byte) (any, error) {
-	var state T
-	err := f.options.Encoding.Decode(data, &state)
-	return state, err
+	return codec.DecodeAs[T](f.options.Encoding, data)
 }

@@ -1,10 +1,14 @@
-// The programs that `make lint` runs: a module of its own, so that nothing of
+// The programs that `make lint` and `go generate` run: a module of its own, so that nothing of
 // theirs becomes a dependency of Daybook.
 module github.com/daybook-go/daybook/tools
 
 go 1.26.0
 
-require honnef.co/go/tools v0.8.2
+require (
+	github.com/bufbuild/protocompile v0.14.1
+	google.golang.org/protobuf v1.36.12
+	honnef.co/go/tools v0.8.2
+)
 
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect

@@ -16,6 +16,8 @@ type batch struct {
 	ids     map[daybook.ID]bool
 	streams map[daybook.StreamID]int // those that are appended to; the index of each
 	claims  map[claimKey]bool
+	// forecast is set where it is worked out what storing them will do.
+	forecast *forecast
 }
 
 // claimKey is a claim where it is unique: in its partition.

@@ -175,4 +175,3 @@ func (b *bell) await(connection *pgx.Conn) *pgx.Conn {
 	_ = connection.Close(context.Background())
 	return nil
 }
-

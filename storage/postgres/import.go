@@ -162,12 +162,6 @@ func (im *imported) arguments(e end) []any {
 		ids[i], streams[i], counts[i], ordinals[i] = c.AppendID, int32(s+1), int32(len(c.Records)), int64(ordinal)
 		numbers[i], firsts[i], times[i] = int64(c.Number), int64(c.First), c.RecordedAt
 		detailed[i] = rare.details(i+1, c.Metadata, c.Claims, c.Releases, c.References)
-		for _, claim := range c.Releases {
-			rare.Hands = append(rare.Hands, claimJSON{i + 1, claim.Kind, claim.Value, true})
-		}
-		for _, claim := range c.Claims {
-			rare.Hands = append(rare.Hands, claimJSON{i + 1, claim.Kind, claim.Value, false})
-		}
 		for j := range c.Records {
 			r := &c.Records[j]
 			all.add(i+1, j, int(im.known[c.AppendID]+nth[c.AppendID]), &r.Event)
@@ -175,9 +169,34 @@ func (im *imported) arguments(e end) []any {
 			positions = append(positions, int64(r.Position))
 		}
 	}
+	rare.Hands = im.hands()
 	return []any{
 		int64(e.position), partitions, names, begins, ids, streams, ordinals, numbers, firsts, counts, times, detailed,
 		all.changeset, all.place, all.nth, positions, all.id, all.kind, all.contentType, all.json, all.data, all.occurredAt, all.tags, all.context, all.metadata,
 		rare.text(),
 	}
+}
+
+// hands returns how claims change hands: the releases of each append before its
+// claims.
+func (im *imported) hands() []claimJSON {
+	var all []claimJSON
+	for from := 0; from < len(im.changesets); {
+		to := from
+		for to < len(im.changesets) && im.changesets[to].AppendID == im.changesets[from].AppendID {
+			to++
+		}
+		for i := from; i < to; i++ {
+			for _, claim := range im.changesets[i].Releases {
+				all = append(all, claimJSON{i + 1, claim.Kind, claim.Value, true})
+			}
+		}
+		for i := from; i < to; i++ {
+			for _, claim := range im.changesets[i].Claims {
+				all = append(all, claimJSON{i + 1, claim.Kind, claim.Value, false})
+			}
+		}
+		from = to
+	}
+	return all
 }

@@ -30,9 +30,10 @@ type Driver struct {
 	options Options
 	// pooled is set where a pooler stands between: there a session is only as
 	// long as a transaction.
-	pooled bool
-	queue  queue
-	bell   bell
+	pooled, direct bool // neither: it is not known yet
+	queue          queue
+	known          known
+	bell           bell
 
 	life   context.Context // ends with Close
 	end    context.CancelFunc
@@ -135,9 +136,14 @@ func (d *Driver) configure(url string) (*pgxpool.Config, error) {
 		config.ConnConfig.RuntimeParams["application_name"] = "daybook"
 	}
 	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
-		if d.pooled && c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		switch {
+		case d.pooled && c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement:
 			// A statement that was prepared is not there in the next transaction.
 			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		case d.direct:
+			// The plans do not hang on the values: planning anew costs more than it
+			// could win. A pooler refuses parameters that it does not know.
+			c.RuntimeParams["plan_cache_mode"], c.RuntimeParams["jit"] = "force_generic_plan", "off"
 		}
 		return nil
 	}
@@ -158,14 +164,13 @@ func (d *Driver) prepare(ctx context.Context) error {
 		}
 		// A pooler makes up the process id that it tells.
 		d.pooled = pid != c.Conn().PgConn().PID()
+		d.direct = !d.pooled
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if d.pooled {
-		d.pool.Reset()
-	}
+	d.pool.Reset() // connect again, knowing that
 	return d.migrateOnOpening(ctx)
 }
 

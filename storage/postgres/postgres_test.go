@@ -20,7 +20,7 @@ const urlVariable = "DAYBOOK_POSTGRES_URL"
 
 // freshSchema returns the URL of a schema that no other test uses, and which is
 // dropped when the test ends.
-func freshSchema(t *testing.T) string {
+func freshSchema(t testing.TB) string {
 	t.Helper()
 	address := os.Getenv(urlVariable)
 	if address == "" {
@@ -48,7 +48,7 @@ func freshSchema(t *testing.T) string {
 	return parsed.String()
 }
 
-func open(t *testing.T, address string, options *postgres.Options) *postgres.Driver {
+func open(t testing.TB, address string, options *postgres.Options) *postgres.Driver {
 	t.Helper()
 	d, err := postgres.Open(t.Context(), address, options)
 	if err != nil {

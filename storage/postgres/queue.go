@@ -17,11 +17,13 @@ type queue struct {
 	mu      sync.Mutex // guards all below
 	waiting []*entry
 	sending int // how many batches are on their way
+	// sendingKnown is set where the outcome of the newest of them is worked out.
+	sendingKnown bool
 }
 
 // maxSending is how many batches are on their way at once. The server stores
 // one after the other; the second is received while the first is stored.
-const maxSending = 2
+const maxSending = 1
 
 // entry is an append in the queue.
 type entry struct {
@@ -30,6 +32,7 @@ type entry struct {
 	bytes   int
 	receipt daybook.Receipt
 	err     error
+	plain   bool          // see isPlain
 	done    chan struct{} // closed when receipt or err is set
 }
 
@@ -42,11 +45,14 @@ func (q *queue) append(ctx context.Context, a *daybook.Append) (daybook.Receipt,
 			e.bytes += len(a.Changesets[i].Events[j].Data)
 		}
 	}
+	e.plain = isPlain(a)
 	q.mu.Lock()
 	if q.sending == 0 && len(q.waiting) == 0 {
 		q.sending++
+		b := newBatch(e)
+		q.sendingKnown = q.driver.known.forecast(b)
 		q.mu.Unlock()
-		q.driver.send(ctx, newBatch(e))
+		q.driver.send(ctx, b)
 		q.sent()
 		return e.receipt, e.err
 	}
@@ -91,25 +97,31 @@ func (q *queue) sent() {
 	q.mu.Unlock()
 }
 
-// sendLocked sends what waits, unless enough is on its way.
+// sendLocked sends what waits, as far as it can go now: a batch whose outcome is
+// worked out may follow another such one, every other goes alone.
 func (q *queue) sendLocked() {
-	for len(q.waiting) > 0 && q.sending < maxSending {
+	for len(q.waiting) > 0 {
+		known := q.driver.known.foresees(q.waiting[0])
+		if q.sending > 0 && (!known || !q.sendingKnown) || q.sending == maxSending {
+			return
+		}
 		b := newBatch(q.waiting[0])
 		left := q.waiting[:0:0]
 		for _, e := range q.waiting[1:] {
-			if !b.add(e) {
+			if q.driver.known.foresees(e) != known || !b.add(e) {
 				left = append(left, e)
 			}
 		}
 		q.waiting = left
 		q.sending++
+		q.sendingKnown = q.driver.known.forecast(b)
 		go func() {
 			// It is stored for several callers, so none of their contexts ends it.
 			q.driver.send(context.Background(), b)
+			q.sent() // the next ones are on their way before these callers run
 			for _, e := range b.entries {
 				close(e.done)
 			}
-			q.sent()
 		}()
 	}
 }

@@ -17,7 +17,9 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			driver: d, limit: read.Limit, backwards: read.Backwards, last: int64(read.To),
 			place: func(r *daybook.Record) int64 { return int64(r.Version) },
 			first: max(int64(read.From), 1),
-			query: func(first, last int64, limit int) (string, []any) { return d.streamQuery(id, &read, first, last, limit) },
+			query: func(first, last int64, limit int) (string, []any) {
+				return d.streamQuery(id, &read, first, last, limit)
+			},
 		}
 		p.end = func(ctx context.Context) (int64, error) {
 			head, err := d.Head(ctx, id)

@@ -212,4 +212,3 @@ func complete(records []daybook.Record, found map[daybook.Ordinal]details) {
 		}
 	}
 }
-

@@ -12,13 +12,16 @@ import (
 
 // send stores a batch, and gives each of its appends a receipt or an error.
 func (d *Driver) send(ctx context.Context, b *batch) {
+	if b.forecast != nil && d.sendKnown(ctx, b) {
+		return
+	}
 	arguments := b.arguments(d.clock())
 	var v verdict
 	err := d.again(ctx, "append", func(int) error {
 		v = verdict{}
 		return d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			row := c.QueryRow(ctx, d.sql.appends, arguments...)
-			return row.Scan(&v.position, &v.ordinal, &v.recordedAt, &v.versions, &v.changesets, &v.refused)
+			return row.Scan(&v.position, &v.ordinal, &v.recordedAt, &v.deletions, &v.versions, &v.changesets, &v.refused)
 		})
 	})
 	if err != nil {
@@ -27,8 +30,29 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 		}
 		return
 	}
+	before := v.position
 	d.settle(ctx, b, &v)
+	d.known.learn(b, &v, before)
 	d.bell.ring(daybook.Position(v.position))
+}
+
+// sendKnown stores a batch whose outcome is worked out. It reports false if
+// that was done in vain: then nothing is stored.
+func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
+	var recordedAt *time.Time
+	err := d.pool.QueryRow(ctx, d.sql.appendKnown, b.forecast.arguments(b, d.clock())...).Scan(&recordedAt)
+	if err != nil || recordedAt == nil {
+		// Whatever it was, append finds out: also what of it is stored after all.
+		d.known.forget()
+		return false
+	}
+	for i, e := range b.entries {
+		e.receipt = b.forecast.receipts[i]
+		e.receipt.RecordedAt = recordedAt.UTC()
+	}
+	d.known.recorded(*recordedAt)
+	d.bell.ring(daybook.Position(b.forecast.position + int64(b.events)))
+	return true
 }
 
 // verdict is what the function append returns: where everything ended before,
@@ -36,6 +60,7 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 type verdict struct {
 	position, ordinal    int64
 	recordedAt           time.Time
+	deletions            int64
 	versions, changesets []int64 // of each stream
 	refused              []byte
 }

@@ -27,13 +27,14 @@ const visible = `NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = e
 
 // statements are the SQL that the driver sends, for one schema.
 type statements struct {
-	schema string
-	appends, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known string
+	schema                                                                                                                                          string
+	appends, appendKnown, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known string
 }
 
 func newStatements(schema string) statements {
 	s := statements{schema: schema}
 	s.appends = s.in(`SELECT * FROM {schema}.append(` + parameters(24) + `)`)
+	s.appendKnown = s.in(`SELECT {schema}.append_known(` + parameters(17) + `)`)
 	s.importing = s.in(`SELECT {schema}.import(` + parameters(26) + `)`)
 	s.receipts = s.in(`
 		SELECT e.append_id, e.ordinal, e.partition, e.stream, e.changeset, min(e.version), max(e.count), min(e.position), max(e.position), e.recorded_at

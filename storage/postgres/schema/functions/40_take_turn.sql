@@ -3,7 +3,7 @@
 -- one statement that is a transaction of its own: then no client that is slow,
 -- or dies, can hold up the others.
 CREATE OR REPLACE FUNCTION {schema}.take_turn(clock timestamptz,
-    OUT "position" bigint, OUT ordinal bigint, OUT recorded_at timestamptz)
+    OUT "position" bigint, OUT ordinal bigint, OUT recorded_at timestamptz, OUT deletions bigint)
 LANGUAGE plpgsql VOLATILE
 AS $$
 BEGIN
@@ -13,8 +13,8 @@ BEGIN
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
     PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
-    SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at, coalesce(clock, clock_timestamp()))
-    INTO "position", ordinal, recorded_at
+    SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at, coalesce(clock, clock_timestamp())), s.deletions
+    INTO "position", ordinal, recorded_at, deletions
     FROM {schema}.store s
     LEFT JOIN LATERAL (
         SELECT l.position, l.ordinal, l.recorded_at FROM {schema}.events l ORDER BY l.position DESC LIMIT 1

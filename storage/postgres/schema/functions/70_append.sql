@@ -23,7 +23,7 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     e_changeset int[], e_place int[], e_nth int[], e_id uuid[], e_type text[], e_content_type text[], e_json text[], e_data bytea[],
     e_occurred_at timestamptz[], e_tags text[], e_context text[], e_metadata bytea[],
     tagged boolean, besides jsonb,
-    OUT end_position bigint, OUT end_ordinal bigint, OUT end_recorded_at timestamptz,
+    OUT end_position bigint, OUT end_ordinal bigint, OUT end_recorded_at timestamptz, OUT deletions bigint,
     OUT s_version bigint[], OUT s_changeset bigint[], OUT refused jsonb)
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
@@ -38,7 +38,7 @@ DECLARE
     it         jsonb;
     i          int;
 BEGIN
-    SELECT t.position, t.ordinal, t.recorded_at INTO end_position, end_ordinal, end_recorded_at FROM {schema}.take_turn(clock) t;
+    SELECT t.position, t.ordinal, t.recorded_at, t.deletions INTO end_position, end_ordinal, end_recorded_at, deletions FROM {schema}.take_turn(clock) t;
 
     SELECT array_agg(coalesce(l.version, d.version, 0) ORDER BY s.n), array_agg(coalesce(l.changeset, d.changeset, 0) ORDER BY s.n),
            array_agg(l.version IS NOT NULL AND NOT {schema}.is_hidden(s.partition, s.name, l.version) ORDER BY s.n)

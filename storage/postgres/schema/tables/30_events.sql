@@ -1,8 +1,8 @@
 -- The log: one row an event, which never changes. Text is compared by its
 -- bytes everywhere.
 CREATE TABLE {schema}.events (
-    position     bigint      NOT NULL CHECK (position > 0),
-    version      bigint      NOT NULL CHECK (version > 0),
+    position     bigint      NOT NULL,
+    version      bigint      NOT NULL,
     ordinal      bigint      NOT NULL, -- of its changeset, in the log
     changeset    bigint      NOT NULL, -- of its changeset, in the stream
     place        integer     NOT NULL, -- in its changeset, from 0
@@ -21,8 +21,7 @@ CREATE TABLE {schema}.events (
     data         bytea,                   -- else here, byte for byte
     tags         text[]      COLLATE "C",
     context      jsonb,
-    metadata     bytea,                   -- of the context
-    CHECK (json IS NULL OR data IS NULL)
+    metadata     bytea                     -- of the context
 );
 
 CREATE UNIQUE INDEX events_by_position ON {schema}.events (position);

@@ -1,0 +1,38 @@
+-- Stores appends of plain events whose outcome the caller has worked out: he
+-- knows where each stream ends, from a state of the log with that last position
+-- and so many deletions. If the log is still in that state nothing else can
+-- stand in the way, and all of them are stored; else none, and it returns null.
+-- Otherwise it returns the recorded time, which is not before the one given.
+--
+-- It does what append does, without looking anything up. That an append was
+-- stored before shows when its id is added to the index, as an error.
+CREATE OR REPLACE FUNCTION {schema}.append_known(looked bigint, looked_ordinal bigint, looked_deletions bigint, not_before timestamptz, clock timestamptz,
+    e_version bigint[], e_ordinal int[], e_changeset bigint[], e_place int[], e_count int[], e_nth int[], e_append_id uuid[], e_id uuid[],
+    e_partition text[], e_stream text[], e_type text[], e_json text[]) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+    stored int;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RETURN NULL; -- append says why
+    END IF;
+    PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
+    not_before := greatest(not_before, coalesce(clock, clock_timestamp()));
+    INSERT INTO {schema}.events (position, version, ordinal, changeset, place, count, nth, append_id, id, recorded_at, partition, stream, type, json)
+    SELECT looked + e.n, e.version, looked_ordinal + e.ordinal, e.changeset, e.place, e.count, e.nth, e.append_id, e.id, not_before, e.partition, e.stream, e.type, e.json
+    FROM unnest(e_version, e_ordinal, e_changeset, e_place, e_count, e_nth, e_append_id, e_id, e_partition, e_stream, e_type, e_json)
+        WITH ORDINALITY e(version, ordinal, changeset, place, count, nth, append_id, id, partition, stream, type, json, n)
+    WHERE looked = (SELECT l.position FROM {schema}.events l ORDER BY l.position DESC LIMIT 1)
+      AND looked_deletions = (SELECT s.deletions FROM {schema}.store s WHERE s.only_row)
+      AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id)));
+    GET DIAGNOSTICS stored = ROW_COUNT;
+    IF stored = 0 THEN
+        RETURN NULL;
+    END IF;
+    IF NOT pg_try_advisory_xact_lock({class} + 1, '{schema}.events'::regclass::oid::int) THEN
+        PERFORM {schema}.ring();
+    END IF;
+    RETURN not_before;
+END
+$$;
