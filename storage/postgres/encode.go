@@ -13,16 +13,15 @@ import (
 // events are the columns of events as arrays, an element an event: what the
 // functions append and import take.
 type events struct {
-	changeset, place, nth        []int32
-	id                           [][16]byte
-	kind                         []string
-	contentType, json            []*string
-	data                         [][]byte
-	occurredAt                   []*time.Time
-	tags, context                []*string
-	metadata                     [][]byte
-	tagged                       bool
-	occurred, contextual, opaque bool
+	changeset, place, nth []int32
+	id                    [][16]byte
+	kind                  []string
+	contentType, json     []*string
+	data                  [][]byte
+	occurredAt            []*time.Time
+	tags, context         []*string
+	metadata              [][]byte
+	tagged                bool
 }
 
 func newEvents(n int) *events {
