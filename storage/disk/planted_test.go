@@ -143,7 +143,7 @@ var mutants = map[string]mutant{
 	"ignore the checksum of a segment":           {"seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
 	"take an append that is not whole":           {"	if f.more() {\n		return nil\n	}\n", ""},
 	"leave in the file what was taken back":      {"	err := w.cutTo(end)\n", "	var err error\n"},
-	"leave in the index what was taken back":     {"	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(&x.shown) })\n	if again", "	if again"},
+	"leave in the index what was taken back":     {"	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(end) })\n	if again", "	if again"},
 	"give the numbers of what was taken back":    {"w.last, w.ordinal, w.latest = t.last, t.ordinal, t.latest", "w.latest = t.latest"},
 	"forget what was shown and is taken back":    {"	if r.added() == 0 ||", "	if true ||"},
 	"refuse for want of room what may be stored": {"		if err := w.file.Sync(); err != nil {\n			return fmt", "		if err := w.file.Sync(); err != nil {\n			return lackError{err}; return fmt"},
