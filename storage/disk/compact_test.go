@@ -62,7 +62,9 @@ func wantNoSecrets(t *testing.T, dir string) {
 // generation. The other files of an open store change in the background.
 func compactedFiles(t *testing.T, dir string) map[string][]byte {
 	files := filesOf(t, dir)
-	maps.DeleteFunc(files, func(name string, _ []byte) bool { return strings.Count(name, ".") != 2 || !strings.HasSuffix(name, ".segment") })
+	maps.DeleteFunc(files, func(name string, _ []byte) bool {
+		return strings.Count(name, ".") != 2 || !strings.HasSuffix(name, ".segment")
+	})
 	return files
 }
 

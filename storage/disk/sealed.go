@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,9 @@ type sealed struct {
 	rows   []*sealedRow // oldest first
 	failed error        // why an answer may be missing
 	closed bool
+	// left are files that were replaced, or written in part, and could not be
+	// removed. They may hold what a compaction is to remove.
+	left map[string]bool
 }
 
 // sealedRow is an index and the segments that it covers.
@@ -102,7 +106,9 @@ func (r *sealedRow) place(p logindex.Place) place {
 	return placeOf(r.first+p.Segment(), p.Offset())
 }
 
-func newSealed(l *log, fsys FS) *sealed { return &sealed{log: l, fs: fsys, foresight: newForesight()} }
+func newSealed(l *log, fsys FS) *sealed {
+	return &sealed{log: l, fs: fsys, foresight: newForesight(), left: map[string]bool{}}
+}
 
 // next returns the number of the first segment that is not covered.
 func (x *sealed) next() int {
@@ -205,7 +211,7 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 		return &sealedRow{Run: run, first: span[0].number, span: span}, err
 	}
 	name := x.log.path(indexName(span[0].header.first, span[len(span)-1].header.first))
-	err := durable.Write(x.fs, name, func(file File) error {
+	err := x.writeFile(name, func(file File) error {
 		to := bufio.NewWriterSize(&fileWriter{file: file, stopping: &x.stopping}, 256<<10)
 		if _, err := fill(to); err != nil {
 			return err
@@ -216,6 +222,60 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 		return nil, err
 	}
 	return x.open(name, span)
+}
+
+// writeFile is durable.Write for a file that may be left over.
+func (x *sealed) writeFile(name string, fill func(File) error) error {
+	unfinished := name + durable.Unfinished
+	x.leave(false, name, unfinished) // nobody removes it under who writes it
+	err := durable.Write(x.fs, name, fill)
+	if err != nil {
+		x.leave(true, name, unfinished)
+	}
+	return err
+}
+
+// leave notes whether files are left over.
+func (x *sealed) leave(left bool, names ...string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, name := range names {
+		if left {
+			x.left[name] = true
+		} else {
+			delete(x.left, name)
+		}
+	}
+}
+
+// remove removes a file that another has replaced. One that is still there
+// when the store is opened next is removed then.
+func (x *sealed) remove(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := x.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		x.leave(true, name)
+		return err
+	}
+	return nil
+}
+
+// removeLeft removes the files that are left over, but for those that came into
+// use again.
+func (x *sealed) removeLeft(inUse func(name string) bool) (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for name := range x.left {
+		if !inUse(name) && !slices.ContainsFunc(x.rows, func(r *sealedRow) bool { return r.name == name }) {
+			if failed := x.fs.Remove(name); failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+				err = errors.Join(err, failed)
+				continue
+			}
+		}
+		delete(x.left, name)
+	}
+	return err
 }
 
 // fileWriter writes a file from its beginning on.

@@ -3,7 +3,6 @@ package disk
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"slices"
 
 	"github.com/daybook-go/daybook"
@@ -223,16 +222,4 @@ func dueForMerge(rows []*sealedRow) (from int, due bool) {
 		}
 	}
 	return 0, false
-}
-
-// remove removes a file that another has replaced. One that is still there
-// when the store is opened next is removed then.
-func (x *sealed) remove(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := x.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
