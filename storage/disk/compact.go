@@ -144,7 +144,7 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 		}
 		again, err := c.rewrite(ctx, s)
 		if err != nil {
-			return 0, errors.Join(err, c.undo(row.span, span))
+			return 0, errors.Join(err, c.undo(row, span, nil))
 		}
 		if again != nil {
 			span[i], retired = again, append(retired, s)
@@ -161,7 +161,7 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 			again, err = x.writePart(s, p)
 		}
 		if err != nil {
-			return 0, errors.Join(err, closeRows(rows), c.undo(row.span, span))
+			return 0, errors.Join(err, c.undo(row, span, rows))
 		}
 		rows = append(rows, again)
 	}
@@ -177,11 +177,18 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 	return row.next(), c.removeOld(row, rows, retired)
 }
 
-// undo removes the segments that were written in vain.
-func (c *compaction) undo(before, after []*segment) (err error) {
-	for i := range before {
-		if after[i] != before[i] {
-			err = errors.Join(err, c.log.index.sealed.remove(after[i].name))
+// undo removes the segments that were written in vain, and before them the indexes
+// that tell of them: in place of the one that is in use, perhaps, which is made
+// anew when the store is opened next.
+func (c *compaction) undo(row *sealedRow, span []*segment, rows []*sealedRow) error {
+	x := c.log.index.sealed
+	err := closeRows(rows)
+	for _, r := range rows {
+		err = errors.Join(err, x.remove(r.name))
+	}
+	for i, s := range row.span {
+		if span[i] != s {
+			err = errors.Join(err, x.remove(span[i].name))
 		}
 	}
 	return err
@@ -197,7 +204,7 @@ func (c *compaction) swap(row *sealedRow, rows []*sealedRow, span, retired []*se
 			for _, file := range files {
 				c.log.files.release(file)
 			}
-			return errors.Join(err, closeRows(rows), c.undo(row.span, span))
+			return errors.Join(err, c.undo(row, span, rows))
 		}
 		files = append(files, file)
 	}
@@ -205,11 +212,11 @@ func (c *compaction) swap(row *sealedRow, rows []*sealedRow, span, retired []*se
 	defer c.writer.mu.Unlock()
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	if _, err := c.log.index.sealed.replaceRow(row, rows...); err != nil {
+	if err := c.log.index.sealed.replaceRow(row, rows...); err != nil {
 		for _, file := range files {
 			c.log.files.release(file)
 		}
-		return errors.Join(err, c.undo(row.span, span))
+		return errors.Join(err, c.undo(row, span, rows))
 	}
 	segments := slices.Clone(c.log.segments)
 	for _, s := range span {

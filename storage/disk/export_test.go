@@ -16,6 +16,7 @@ type Told struct {
 	ID         daybook.ID // of an import, that of its first append
 	At         time.Time
 	Changesets []daybook.ChangesetReceipt
+	Bare       []bool                    // which of these have lost their content to a compaction
 	Deletion   *daybook.RecordedDeletion // nil: it is none
 }
 
@@ -24,15 +25,14 @@ type Told struct {
 func (d *Driver) Told() (told []Told, err error) {
 	d.log.mu.RLock()
 	segments := slices.Clone(d.log.segments)
-	end := segments[len(segments)-1].end
+	limits := make([]int64, len(segments))
+	for i, s := range segments {
+		limits[i] = s.end
+	}
 	d.log.mu.RUnlock()
 	for i, s := range segments {
-		limit := s.end
-		if i == len(segments)-1 {
-			limit = end
-		}
 		var one Told
-		_, err := d.log.reader(s, limit, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
+		_, err := d.log.reader(s, limits[i], scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 			if f.kind != kindDeletion && !f.isChangeset() {
 				return nil
 			}
@@ -47,7 +47,7 @@ func (d *Driver) Told() (told []Told, err error) {
 			if one.Changesets == nil {
 				one = Told{ID: summary.appendID, At: summary.recorded}
 			}
-			one.Changesets = append(one.Changesets, summary.receipt())
+			one.Changesets, one.Bare = append(one.Changesets, summary.receipt()), append(one.Bare, f.kind == kindBones)
 			if !f.more() {
 				told, one = append(told, one), Told{}
 			}

@@ -310,14 +310,19 @@ func (x *sealed) add(row *sealedRow) error {
 
 // replaceRow puts rows in place of one that covers the same segments, unless
 // another has come in its place.
-func (x *sealed) replaceRow(row *sealedRow, rows ...*sealedRow) (old []*sealedRow, err error) {
-	x.mu.RLock()
-	there := slices.Contains(x.rows, row)
-	x.mu.RUnlock()
-	if !there {
-		return nil, errors.Join(errStopped, closeRows(rows))
+func (x *sealed) replaceRow(row *sealedRow, rows ...*sealedRow) error {
+	if !x.has(row) {
+		return errStopped
 	}
-	return x.replace(rows...)
+	_, err := x.replace(rows...)
+	return err
+}
+
+// has reports whether a row is in use.
+func (x *sealed) has(row *sealedRow) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Contains(x.rows, row)
 }
 
 // replace puts rows in place of those that cover the same segments, and
@@ -329,12 +334,13 @@ func (x *sealed) replace(rows ...*sealedRow) (old []*sealedRow, err error) {
 	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == rows[0].first })
 	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == last.next() && r.part == last.part })
 	if x.closed || from < 0 || to < from {
-		return nil, errors.Join(errStopped, closeRows(rows))
+		return nil, errStopped
 	}
 	old = slices.Clone(x.rows[from : to+1])
 	x.rows = slices.Replace(x.rows, from, to+1, rows...)
 	x.foresight.forget()
-	return old, closeRows(old)
+	_ = closeRows(old) // they were only read from
+	return old, nil
 }
 
 func (r *sealedRow) close() error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -63,6 +64,31 @@ func (r *torture) compactBeside(group *sync.WaitGroup) func() error {
 	return func() error { return r.judge(c) }
 }
 
+// compactToTheEnd compacts the store while its life ends. What it returns is called
+// when that has ended.
+func (r *torture) compactToTheEnd() func() error {
+	c := r.newCompaction()
+	mount, driver := r.mount, r.driver
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.run(driver)
+	}()
+	r.pauses.Store(8)
+	for range r.random.IntN(40) {
+		runtime.Gosched()
+	}
+	r.pauses.Store(0)
+	return func() error {
+		<-ended
+		if errors.Is(c.err, daybook.ErrClosed) && mount.Gone() == nil {
+			r.notef("closed while it was compacted")
+			return nil
+		}
+		return c.ended(r)
+	}
+}
+
 // judge takes in how a compaction has ended. One that met a fault that does not
 // last must end well when it is run again.
 func (r *torture) judge(c *compaction) error {
@@ -84,6 +110,11 @@ func (r *torture) judge(c *compaction) error {
 
 // ended returns what was broken by a compaction, or what the file system answered.
 func (c *compaction) ended(r *torture) error {
+	if c.err != nil {
+		r.cutOff++
+	} else if c.report.Segments > 0 {
+		r.compactions++
+	}
 	switch {
 	case c.err == nil:
 		r.model.compacted(c.due, c.last)

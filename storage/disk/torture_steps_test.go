@@ -63,6 +63,9 @@ func (r *torture) send(p proposal) error {
 		return nil
 	}
 	r.model.note(&p, a)
+	if a.deleted.Records > 0 && !a.deleted.Repeated {
+		r.deletions++
+	}
 	return r.sameAnswer(&p, a, want)
 }
 

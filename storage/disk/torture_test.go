@@ -44,10 +44,34 @@ type torture struct {
 	store  *daybook.Store
 
 	steps []string // what was done, for the report of a failure
+	counts
+}
+
+// counts are of what was done to a tortured store.
+type counts struct {
 	crashes,
 	kills,
 	faults,
+	deletions,
+	compactions, // that removed something
+	cutOff, // compactions that did not end well
 	directWrites int
+}
+
+func (c *counts) add(other counts) {
+	c.crashes += other.crashes
+	c.kills += other.kills
+	c.faults += other.faults
+	c.deletions += other.deletions
+	c.compactions += other.compactions
+	c.cutOff += other.cutOff
+	c.directWrites += other.directWrites
+}
+
+// String shows the counts on one line.
+func (c counts) String() string {
+	return fmt.Sprintf("%d crashes, %d kills, %d faults, %d deletions, %d compactions and %d that were cut off, %d writes past the page cache",
+		c.crashes, c.kills, c.faults, c.deletions, c.compactions, c.cutOff, c.directWrites)
 }
 
 // tortureDir is where the store stands on the simulated disk.
@@ -140,7 +164,11 @@ func (r *torture) live(last bool) error {
 	if err != nil && r.excused(err) == nil {
 		err = r.checkFailed()
 	}
-	return r.excused(errors.Join(err, r.end(last && err == nil)))
+	compacted := func() error { return nil }
+	if err == nil && r.random.IntN(6) == 0 {
+		compacted = r.compactToTheEnd()
+	}
+	return r.excused(errors.Join(err, r.end(last && err == nil), compacted()))
 }
 
 // excused returns err, unless it is what a fault explains.
@@ -156,6 +184,11 @@ func (r *torture) excused(err error) error {
 func (r *torture) open(faults []*simulated.Fault) (err error) {
 	if err := r.search(); err != nil {
 		return err
+	}
+	if r.random.IntN(6) == 0 && r.model.known {
+		if err := r.checkFiles(); err != nil {
+			return err
+		}
 	}
 	r.mount = r.disk.Mount(faults...)
 	r.mount.Pause = r.pause
