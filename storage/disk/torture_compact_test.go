@@ -8,9 +8,11 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
+	"github.com/daybook-go/daybook/internal/durable/simulated"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -49,9 +51,39 @@ func (c *compaction) run(d *disk.Driver) {
 // compact compacts the store.
 func (r *torture) compact() error {
 	c := r.newCompaction()
+	r.letFail()
 	c.run(r.driver)
 	return r.judge(c)
 }
+
+// letFail has something fail now and then from now on, not long after.
+func (r *torture) letFail() {
+	if !r.mayFail || len(r.model.deeds) == 0 || r.mount.Struck() || r.random.IntN(4) > 0 {
+		return
+	}
+	f := &simulated.Fault{Kind: simulated.Change, At: 1 + r.random.IntN(1+r.random.IntN(30)), Part: float64(r.random.IntN(5)) / 4}
+	switch n := r.random.IntN(4); {
+	case n == 0:
+		f.PowerOff = true
+	case n == 1:
+		f.Kill = true
+	case r.calm:
+		return
+	default:
+		f.Kind, f.At = compacting[r.random.IntN(len(compacting))], 1+r.random.IntN(4)
+		f.Files = [...]func(string) bool{nil, ofCompacted, ofIndex}[r.random.IntN(3)]
+		f.Err, r.writesFail = syscall.EIO, true
+		if r.random.IntN(4) == 0 {
+			f.Err, r.full = fullErrors[r.random.IntN(len(fullErrors))], true
+		}
+	}
+	r.notef("fault: %s %d from now on, power off %v, kill %v, error %v", f.Kind, f.At, f.PowerOff, f.Kill, f.Err)
+	r.faults++
+	r.mount.Add(f)
+}
+
+// compacting are the calls by which a compaction puts files in place of others.
+var compacting = [...]simulated.Kind{simulated.Create, simulated.Write, simulated.Sync, simulated.Rename, simulated.SyncDir, simulated.Open, simulated.Remove, simulated.Remove}
 
 // compactBeside compacts the store, now and then, beside what else goes on. What it
 // returns is called when all that has ended.

@@ -15,18 +15,22 @@ import (
 // step does one thing, and compares what the store and the model answer.
 func (r *torture) step() error {
 	r.now = r.now.Add(time.Duration(r.random.Int64N(int64(time.Second))))
-	if r.full && r.random.IntN(4) == 0 {
+	if r.full && r.random.IntN(3) == 0 {
 		time.Sleep(time.Second) // until it is looked for room again
 		if r.random.IntN(2) == 0 {
 			r.disk.SetCapacity(0)
 			r.notef("there is room")
 		}
+	} else if r.full && r.writesFail && r.random.IntN(3) == 0 {
+		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(1<<10))
+		r.notef("there is hardly any room")
+		return [...]func() error{r.delete, r.delete, r.compact}[r.random.IntN(3)]()
 	}
 	switch choice := r.random.IntN(100); {
 	case choice < 43:
 		return r.send(proposal{append: r.randomAppend()})
 	case choice < 52:
-		return r.send(r.randomDeletion())
+		return r.delete()
 	case choice < 65:
 		return r.sendTogether(2 + r.random.IntN(4))
 	case choice < 72:
@@ -42,6 +46,8 @@ func (r *torture) step() error {
 		return r.read()
 	}
 }
+
+func (r *torture) delete() error { return r.send(r.randomDeletion()) }
 
 // send gives the store and the model one append, deletion or import.
 func (r *torture) send(p proposal) error {

@@ -30,6 +30,7 @@ type torture struct {
 	full         bool // the disk may be full in this life, or seem so
 	writesFail   bool // what fails in this life is a write, of some kind
 	lasting      bool // it fails each time
+	mayFail      bool // something may, in this life
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
@@ -139,7 +140,7 @@ func (r *torture) live(last bool) error {
 	r.disk.SetCapacity(0)
 	r.full, r.writesFail, r.lasting = false, false, false
 	var faults []*simulated.Fault
-	if !last {
+	if r.mayFail = !last; r.mayFail {
 		faults = r.chooseFaults()
 	}
 	clean := r.model.clean && len(faults) == 0 && !r.full

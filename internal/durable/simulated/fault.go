@@ -110,6 +110,13 @@ func (d *Disk) Mount(faults ...*Fault) *Mount {
 	return d.mounted
 }
 
+// Add puts a fault beside those that the mount has: calls are counted from now on.
+func (m *Mount) Add(f *Fault) {
+	m.disk.mu.Lock()
+	defer m.disk.mu.Unlock()
+	m.faults = append(m.faults, f)
+}
+
 // Kill ends the program: all calls answer ErrKilled from now on. What it did
 // is seen by the next program, and pending as before.
 func (m *Mount) Kill() {
