@@ -66,6 +66,7 @@ type compaction struct {
 	report  CompactReport
 	until   daybook.DeletionNumber // the last that it carries out
 	targets map[daybook.StreamID]daybook.Version
+	removed int64 // changesets, from the segments of the present row
 }
 
 func (c *compaction) run(ctx context.Context) error {
@@ -137,6 +138,7 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 		return wanted[0] + 1, nil // it is only indexed as it was when the store was closed
 	}
 	span := slices.Clone(row.span)
+	c.removed = 0
 	var retired []*segment
 	for i, s := range row.span {
 		if !slices.Contains(wanted, s.number) {
@@ -165,7 +167,11 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 		}
 		rows = append(rows, again)
 	}
-	if err := c.swap(row, rows, span, retired); err != nil {
+	err = c.swap(row, rows, span, retired)
+	if errors.Is(err, errStopped) && c.driver.life.Err() == nil {
+		return wanted[0], nil // it was damaged, and another came in its place: once more
+	}
+	if err != nil {
 		return 0, err
 	}
 	for i, s := range row.span {
@@ -174,6 +180,7 @@ func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error
 		}
 	}
 	c.report.Segments += len(retired)
+	c.report.Changesets += c.removed
 	return row.next(), c.removeOld(row, rows, retired)
 }
 

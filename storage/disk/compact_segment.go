@@ -87,7 +87,7 @@ func (c *compaction) copy(ctx context.Context, old, s *segment, to io.Writer) (s
 		h := f.frameHeader
 		if changed {
 			if h.kind == kindChangeset {
-				c.report.Changesets++
+				c.removed++
 			}
 			h.kind, h.bodyBytes, h.bodySum = kindBones, int64(len(body)), crc32.Checksum(body, castagnoli)
 		}

@@ -157,7 +157,6 @@ var mutants = map[string]mutant{
 	"note scrubs before they are done":             {"	total := len(segments)\n", "	if err := c.writer.noteScrubbed(ctx, c.until); err != nil {\n		return err\n	}\n	total := len(segments)\n"},
 	"let come back what a compaction has removed":  {"	return c.writer.fs.SyncDir(c.log.dir)\n}\n\n// row compacts", "	return nil\n}\n\n// row compacts"},
 	"forget files that could not be removed":       {"		x.leave(true, name)\n		return err", "		return err"},
-	"write a generation twice":                     {"max(old.header.generation, old.attempted) + 1", "old.header.generation + 1"},
 	"remove what is not hidden":                    {"last > c.targets[parts.stream]", "last > c.targets[parts.stream]+1"},
 	"remove claims that are held":                  {"func(claim daybook.Claim) bool { return !held(c.stream, claim) })", "func(claim daybook.Claim) bool { return true })"},
 	"show again what is hidden":                    {"		x.hidings.show(h.Stream, h.Hiding)\n", ""},

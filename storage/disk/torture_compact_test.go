@@ -56,26 +56,27 @@ func (r *torture) compact() error {
 	return r.judge(c)
 }
 
-// letFail has something fail now and then from now on, not long after.
+// letFail has something fail not long from now on, if this life aims at that.
 func (r *torture) letFail() {
-	if !r.mayFail || len(r.model.deeds) == 0 || r.mount.Struck() || r.random.IntN(4) > 0 {
+	if !r.aims || r.model.end().deletion == 0 {
 		return
 	}
+	r.aims = false
 	f := &simulated.Fault{Kind: simulated.Change, At: 1 + r.random.IntN(1+r.random.IntN(30)), Part: float64(r.random.IntN(5)) / 4}
-	switch n := r.random.IntN(4); {
+	switch n := r.random.IntN(6); {
 	case n == 0:
 		f.PowerOff = true
-	case n == 1:
+	case n == 1 || r.calm:
 		f.Kill = true
-	case r.calm:
-		return
 	default:
-		f.Kind, f.At = compacting[r.random.IntN(len(compacting))], 1+r.random.IntN(4)
-		f.Files = [...]func(string) bool{nil, ofCompacted, ofIndex}[r.random.IntN(3)]
-		f.Err, r.writesFail = syscall.EIO, true
-		if r.random.IntN(4) == 0 {
+		f.Kind, f.At, f.Err = compacting[r.random.IntN(len(compacting))], 1+r.random.IntN(4), syscall.EIO
+		if f.Kind != simulated.Remove {
+			f.Files = [...]func(string) bool{nil, ofLog, ofCompacted, ofIndex, ofIndex}[r.random.IntN(5)]
+		}
+		if r.random.IntN(3) == 0 {
 			f.Err, r.full = fullErrors[r.random.IntN(len(fullErrors))], true
 		}
+		r.writesFail = f.Kind != simulated.Open
 	}
 	r.notef("fault: %s %d from now on, power off %v, kill %v, error %v", f.Kind, f.At, f.PowerOff, f.Kill, f.Err)
 	r.faults++
@@ -83,7 +84,9 @@ func (r *torture) letFail() {
 }
 
 // compacting are the calls by which a compaction puts files in place of others.
-var compacting = [...]simulated.Kind{simulated.Create, simulated.Write, simulated.Sync, simulated.Rename, simulated.SyncDir, simulated.Open, simulated.Remove, simulated.Remove}
+var compacting = [...]simulated.Kind{
+	simulated.Create, simulated.Write, simulated.Sync, simulated.Rename, simulated.SyncDir, simulated.Open, simulated.Remove, simulated.Remove,
+}
 
 // compactBeside compacts the store, now and then, beside what else goes on. What it
 // returns is called when all that has ended.
@@ -128,6 +131,11 @@ func (r *torture) judge(c *compaction) error {
 	err := c.ended(r)
 	if err == nil || errors.As(err, new(*broken)) || r.mount.Gone() != nil || !r.mount.Struck() || r.lasting || errors.Is(err, daybook.ErrFailed) {
 		return err
+	}
+	if r.random.IntN(2) == 0 {
+		if err := r.delete(); err != nil {
+			return err
+		}
 	}
 	again := *c
 	again.until = 0

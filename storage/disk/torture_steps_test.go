@@ -21,10 +21,13 @@ func (r *torture) step() error {
 			r.disk.SetCapacity(0)
 			r.notef("there is room")
 		}
-	} else if r.full && r.writesFail && r.random.IntN(3) == 0 {
+	} else if r.full && r.writesFail && r.random.IntN(2) == 0 {
 		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(1<<10))
 		r.notef("there is hardly any room")
 		return [...]func() error{r.delete, r.delete, r.compact}[r.random.IntN(3)]()
+	}
+	if r.aims && r.model.end().deletion > 0 && r.random.IntN(4) == 0 {
+		return r.compact()
 	}
 	switch choice := r.random.IntN(100); {
 	case choice < 43:

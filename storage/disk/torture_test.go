@@ -30,7 +30,7 @@ type torture struct {
 	full         bool // the disk may be full in this life, or seem so
 	writesFail   bool // what fails in this life is a write, of some kind
 	lasting      bool // it fails each time
-	mayFail      bool // something may, in this life
+	aims         bool // it fails while the store is compacted
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
@@ -140,7 +140,10 @@ func (r *torture) live(last bool) error {
 	r.disk.SetCapacity(0)
 	r.full, r.writesFail, r.lasting = false, false, false
 	var faults []*simulated.Fault
-	if r.mayFail = !last; r.mayFail {
+	switch r.aims = !last && r.random.IntN(4) == 0; {
+	case r.aims:
+		r.notef("a compaction is aimed at")
+	case !last:
 		faults = r.chooseFaults()
 	}
 	clean := r.model.clean && len(faults) == 0 && !r.full
