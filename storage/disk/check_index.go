@@ -82,7 +82,12 @@ func (c *check) checkIndexes() error {
 			if err != nil {
 				return err
 			}
-			if reason := c.misfit(x); reason != "" {
+			switch reason := c.misfit(x); {
+			case reason == "":
+			case c.isOutdated(x):
+				x.bad = true
+				c.note("%s tells of segments as they were before: the next writer makes it anew", filepath.Base(x.name))
+			default:
 				problem(0, reason)
 			}
 		}
@@ -116,6 +121,38 @@ func (c *check) misfit(x *checkedIndex) string {
 		}
 	}
 	return ""
+}
+
+// isOutdated reports whether an index file was made of the segments that are
+// there, before they were sealed, or in another generation of them: a crash, or a
+// compaction that met a fault, may leave one.
+func (c *check) isOutdated(x *checkedIndex) bool {
+	of := x.run.Segments()
+	from := c.numberOf(x.first)
+	if from < 0 || from+len(of) > len(c.segments) {
+		return false
+	}
+	for i, s := range of {
+		f := &c.segments[from+i]
+		smaller := len(of) == 1 && s.Bytes < f.limit
+		if s.First != f.header.first || s.Seed == f.seed && s.Bytes != f.limit && !smaller || s.Seed != f.seed && !isGeneration(f.header, s.Seed) {
+			return false
+		}
+	}
+	return true
+}
+
+// isGeneration reports whether the header of a segment has a seed in another
+// generation: an earlier one, or one that was attempted.
+func isGeneration(h segmentHeader, seed uint32) bool {
+	const attempts = 64
+	last := min(h.generation+attempts, maxGeneration)
+	for h.generation = 0; h.generation <= last; h.generation++ {
+		if seedOf(h.encode()) == seed {
+			return true
+		}
+	}
+	return false
 }
 
 // numberOf returns the number of the segment of a name; -1 if there is none.

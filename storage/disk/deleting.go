@@ -28,7 +28,9 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 func (w *writer) delete(ctx context.Context, asked daybook.Deletion) (daybook.DeletionReceipt, error) {
 	now := daybook.Microseconds(w.now())
 	w.mu.Lock()
-	if err := w.usable(); err != nil {
+	w.seekRoom(0)
+	// Where there is no room, repeats and conflicts are answered as ever.
+	if err := w.usable(); err != nil && err != error(w.full) {
 		w.mu.Unlock()
 		return daybook.DeletionReceipt{}, err
 	}
@@ -37,23 +39,25 @@ func (w *writer) delete(ctx context.Context, asked daybook.Deletion) (daybook.De
 		return w.repeatDeletion(ctx, &asked, known)
 	}
 	head := w.head(asked.Stream)
-	refused := !asked.Expect.Holds(head)
 	made := &deletion{RecordedDeletion: daybook.RecordedDeletion{Deletion: asked}}
 	made.Expect = daybook.ExpectAny()
-	var err error
-	if !refused {
-		err = w.take(made, head)
-	}
-	if err = errors.Join(err, x.sealed.failure()); err != nil {
-		w.mu.Unlock()
-		return daybook.DeletionReceipt{}, err
-	}
-	if refused {
+	err := x.sealed.failure()
+	if err == nil && !asked.Expect.Holds(head) {
 		pending := w.hidden(head.Position) || !x.hidings.isSettled(asked.Stream)
 		if err := w.unlockAfter(ctx, pending, daybook.DurabilityMemory); err != nil {
 			return daybook.DeletionReceipt{}, err
 		}
 		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: asked.Stream, Expect: asked.Expect, Found: head}
+	}
+	if err == nil {
+		err = w.usable()
+	}
+	if err == nil {
+		err = errors.Join(w.take(made, head), x.sealed.failure())
+	}
+	if err != nil {
+		w.mu.Unlock()
+		return daybook.DeletionReceipt{}, err
 	}
 	made.Receipt.RecordedAt = w.latest
 	if now.After(w.latest) {

@@ -183,10 +183,8 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 	w.syncedSegment, w.synced = w.segment, w.next
 	w.segment.written.Store(w.next)
 	w.marked = w.segment.marks.Last().Offset
-	for _, name := range slices.Concat(found.stray, l.index.sealed.unused(found.indexes)) {
-		if err := w.fs.Remove(l.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	if err := w.removeUnused(slices.Concat(found.stray, l.index.sealed.unused(found.indexes))); err != nil {
+		return nil, err
 	}
 	var err error
 	if err = w.openFile(w.segment); err != nil {
@@ -203,6 +201,20 @@ func newWriter(d *Driver, found *survey, lock File) (*writer, error) {
 		return nil, errors.Join(err, w.closeFile())
 	}
 	return w, nil
+}
+
+// removeUnused removes files that are in no use, so that none comes back: one may
+// hold what is scrubbed.
+func (w *writer) removeUnused(names []string) error {
+	for _, name := range names {
+		if err := w.fs.Remove(w.log.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return w.fs.SyncDir(w.log.dir)
 }
 
 // settle makes what was recovered durable before anyone reads it, and cuts what

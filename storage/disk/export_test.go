@@ -4,9 +4,61 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
 
+	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
 )
+
+// Told is an append, an import or a deletion, as the log tells of it.
+type Told struct {
+	ID         daybook.ID // of an import, that of its first append
+	At         time.Time
+	Changesets []daybook.ChangesetReceipt
+	Bare       []bool                    // which of these have lost their content to a compaction
+	Deletion   *daybook.RecordedDeletion // nil: it is none
+}
+
+// Told returns what was done to the log, in its order, as far as it is shown:
+// what is hidden too.
+func (d *Driver) Told() (told []Told, err error) {
+	d.log.mu.RLock()
+	segments := slices.Clone(d.log.segments)
+	limits := make([]int64, len(segments))
+	for i, s := range segments {
+		limits[i] = s.end
+	}
+	d.log.mu.RUnlock()
+	for i, s := range segments {
+		var one Told
+		_, err := d.log.reader(s, limits[i], scanChunk).walk(segmentHeaderSize, func(f *frame) error {
+			if f.kind != kindDeletion && !f.isChangeset() {
+				return nil
+			}
+			summary, ok := summarise(f, s.number)
+			if !ok {
+				return errUndecodable
+			}
+			if made := summary.deletion; made != nil {
+				told = append(told, Told{ID: made.ID, At: summary.recorded, Deletion: &made.RecordedDeletion})
+				return nil
+			}
+			if one.Changesets == nil {
+				one = Told{ID: summary.appendID, At: summary.recorded}
+			}
+			one.Changesets, one.Bare = append(one.Changesets, summary.receipt()), append(one.Bare, f.kind == kindBones)
+			if !f.more() {
+				told, one = append(told, one), Told{}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return told, nil
+}
 
 // ForgeIndex puts an index file into the store in dir that fits its first
 // segment in everything, and tells of the first segment of another store.

@@ -35,6 +35,33 @@ func (e *FullError) Is(target error) bool {
 	return target == daybook.ErrFull || target == daybook.ErrRefused
 }
 
+// compactionFullError says that there was no room for a compaction. What it did
+// stays done, so it was not refused: run it again when there is room.
+type compactionFullError struct{ error }
+
+func (e compactionFullError) Error() string {
+	return fmt.Sprintf("there is no room for it, and it must be run again when there is: %v", e.error)
+}
+
+func (e compactionFullError) Unwrap() error { return e.error }
+
+// Is reports whether target is a question that e answers with yes.
+func (e compactionFullError) Is(target error) bool { return target == daybook.ErrFull }
+
+// ofCompaction returns the error of a compaction: one that says so if there was
+// no room for it.
+func ofCompaction(err error) error {
+	full, ok := errors.AsType[*FullError](err)
+	switch {
+	case ok:
+		return compactionFullError{full.Err}
+	case durable.IsFull(err) && !errors.Is(err, daybook.ErrFailed):
+		return compactionFullError{err}
+	default:
+		return err
+	}
+}
+
 const (
 	// roomTriedEvery is how long appends are refused before one of them looks
 	// for room again.
@@ -174,7 +201,7 @@ func (w *writer) resume(shown place) {
 func (l *log) partAsShown() (*part, error) {
 	l.mu.RLock()
 	of := l.segments[len(l.segments)-1]
-	end, shown := of.end, l.index.shown
+	end := placeOf(of.number, of.end)
 	n := slices.IndexFunc(l.index.parts, func(p *part) bool { return p.segment == of.number })
 	below := index{sealed: l.index.sealed}
 	var p *part
@@ -182,11 +209,11 @@ func (l *log) partAsShown() (*part, error) {
 		p, below.parts = l.index.parts[n], slices.Clone(l.index.parts[:n])
 	}
 	l.mu.RUnlock()
-	if p == nil || !p.tellsMore(&shown) || p.begin >= placeOf(of.number, end) {
+	if p == nil || !p.tellsMore(end) || p.begin >= end {
 		return nil, nil
 	}
 	again := newPart(of.number)
-	err := l.readPart(again, of, p.begin.offset(), end, func(id daybook.StreamID) (daybook.Head, error) {
+	err := l.readPart(again, of, p.begin.offset(), end.offset(), func(id daybook.StreamID) (daybook.Head, error) {
 		l.mu.RLock()
 		defer l.mu.RUnlock()
 		return below.head(id), nil
@@ -201,7 +228,7 @@ func (l *log) forgetHiddenLocked(again *part) place {
 	of := l.segments[len(l.segments)-1]
 	x := &l.index
 	end := placeOf(of.number, of.end)
-	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(&x.shown) })
+	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(end) })
 	if again != nil {
 		x.parts = append(x.parts, again)
 	}

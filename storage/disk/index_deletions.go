@@ -35,6 +35,7 @@ func (p *part) addOther(s *summary) {
 	if p.first == 0 {
 		p.begin, p.first, p.last = s.place, first, first-1
 	}
+	p.newest = s.place
 	t := &p.totals
 	t.LastOrdinal, t.LastRecorded = s.ordinal, s.recorded
 	switch {
@@ -65,10 +66,9 @@ func (p *part) addDeletion(d *deletion, below daybook.Position) {
 	}
 }
 
-// tellsMore reports whether a part tells of more than what is shown.
-func (p *part) tellsMore(shown *tally) bool {
-	return p.last > shown.last || p.totals.LastDeletion > shown.deletions
-}
+// tellsMore reports whether a part tells of more than what stands before a place.
+// A note that scrubs are done moves nothing else on.
+func (p *part) tellsMore(end place) bool { return p.newest >= end }
 
 // write writes the deletions into an index file.
 func (p *deletions) write(w *logindex.Writer) {

@@ -43,6 +43,10 @@ type segment struct {
 	seed    uint32
 	header  segmentHeader
 	written atomic.Int64 // how far its file reaches
+	// attempted is the generation that a compaction tried to write last, guarded by
+	// Driver.compacting. A later attempt takes another name: files are kept open by
+	// theirs.
+	attempted int
 
 	// The rest is guarded by log.mu while the segment is the last, and does not
 	// change afterwards.

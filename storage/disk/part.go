@@ -12,6 +12,7 @@ type part struct {
 	postings
 	segment int   // its number
 	begin   place // of its first frame
+	newest  place // of its last frame
 	first   daybook.Position
 	last    daybook.Position
 	totals  logindex.Totals // but for the positions
@@ -74,6 +75,7 @@ func (p *part) add(st *stream, s *summary) {
 	if p.last = s.lastPosition(); p.first == 0 {
 		p.begin, p.first = s.place, first
 	}
+	p.newest = s.place
 	if s.kind != kindBones {
 		p.postings.addStream(first, st)
 		for i := range s.selectors {

@@ -143,7 +143,7 @@ var mutants = map[string]mutant{
 	"ignore the checksum of a segment":           {"seed = seedOf(b); seed != headerChecksum(b)", "seed = seedOf(b); false"},
 	"take an append that is not whole":           {"	if f.more() {\n		return nil\n	}\n", ""},
 	"leave in the file what was taken back":      {"	err := w.cutTo(end)\n", "	var err error\n"},
-	"leave in the index what was taken back":     {"	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(&x.shown) })\n	if again", "	if again"},
+	"leave in the index what was taken back":     {"	x.parts = slices.DeleteFunc(slices.Clone(x.parts), func(p *part) bool { return p.tellsMore(end) })\n	if again", "	if again"},
 	"give the numbers of what was taken back":    {"w.last, w.ordinal, w.latest = t.last, t.ordinal, t.latest", "w.latest = t.latest"},
 	"forget what was shown and is taken back":    {"	if r.added() == 0 ||", "	if true ||"},
 	"refuse for want of room what may be stored": {"		if err := w.file.Sync(); err != nil {\n			return fmt", "		if err := w.file.Sync(); err != nil {\n			return lackError{err}; return fmt"},
@@ -151,6 +151,17 @@ var mutants = map[string]mutant{
 		"	if fault.sound || found.acknowledges(f, whole) {\n		return false, nil\n	}\n	proven, err := r.provesBeyond(fault.offset, whole)\n	return !proven, err\n",
 		"	return true, nil\n",
 	},
+	"acknowledge a deletion before the sync":       {"	r.note(daybook.DurabilityDisk, w.log.index.tally)\n", "	r.note(daybook.DurabilityOS, w.log.index.tally)\n"},
+	"remove a segment before there is another":     {"	if !due || err != nil {\n		return nil, err\n	}\n", "	if !due || err != nil {\n		return nil, err\n	}\n	_ = c.writer.fs.Remove(old.name)\n"},
+	"replace a segment by what is not synced":      {"	err = fill(file)\n	if err == nil {\n		err = file.Sync()\n", "	err = fill(file)\n	if err == nil {\n		if filepath.Ext(name) != \".segment\" || len(filepath.Base(name)) == 28 {\n			err = file.Sync()\n		}\n"},
+	"note scrubs before they are done":             {"	total := len(segments)\n", "	if err := c.writer.noteScrubbed(ctx, c.until); err != nil {\n		return err\n	}\n	total := len(segments)\n"},
+	"let come back what a compaction has removed":  {"	return c.writer.fs.SyncDir(c.log.dir)\n}\n\n// row compacts", "	return nil\n}\n\n// row compacts"},
+	"forget files that could not be removed":       {"		x.leave(true, name)\n		return err", "		return err"},
+	"remove what is not hidden":                    {"last > c.targets[parts.stream]", "last > c.targets[parts.stream]+1"},
+	"remove claims that are held":                  {"func(claim daybook.Claim) bool { return !held(c.stream, claim) })", "func(claim daybook.Claim) bool { return true })"},
+	"show again what is hidden":                    {"		x.hidings.show(h.Stream, h.Hiding)\n", ""},
+	"hide what a deletion would have that is lost": {"	x.hidings.forgetDecided()\n", ""},
+	"leave in the index a note that is taken back": {"	p.newest = s.place\n	t := &p.totals\n	t.LastOrdinal", "	t := &p.totals\n	t.LastOrdinal"},
 }
 
 // Without a torture that was asked for, one of them is planted: each takes the
@@ -181,7 +192,7 @@ func TestPlantedBugsAreCaught(t *testing.T) {
 func plant(t *testing.T, what string, bug mutant) (overlay string) {
 	t.Helper()
 	var sources []string
-	for _, pattern := range []string{"*.go", "../../internal/logindex/*.go"} {
+	for _, pattern := range []string{"*.go", "../../internal/logindex/*.go", "../../internal/durable/*.go"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

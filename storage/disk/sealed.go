@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -61,6 +62,9 @@ type sealed struct {
 	rows   []*sealedRow // oldest first
 	failed error        // why an answer may be missing
 	closed bool
+	// left are files that were replaced, or written in part, and could not be
+	// removed. They may hold what a compaction is to remove.
+	left map[string]bool
 }
 
 // sealedRow is an index and the segments that it covers.
@@ -102,7 +106,9 @@ func (r *sealedRow) place(p logindex.Place) place {
 	return placeOf(r.first+p.Segment(), p.Offset())
 }
 
-func newSealed(l *log, fsys FS) *sealed { return &sealed{log: l, fs: fsys, foresight: newForesight()} }
+func newSealed(l *log, fsys FS) *sealed {
+	return &sealed{log: l, fs: fsys, foresight: newForesight(), left: map[string]bool{}}
+}
 
 // next returns the number of the first segment that is not covered.
 func (x *sealed) next() int {
@@ -205,7 +211,7 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 		return &sealedRow{Run: run, first: span[0].number, span: span}, err
 	}
 	name := x.log.path(indexName(span[0].header.first, span[len(span)-1].header.first))
-	err := durable.Write(x.fs, name, func(file File) error {
+	err := x.writeFile(name, func(file File) error {
 		to := bufio.NewWriterSize(&fileWriter{file: file, stopping: &x.stopping}, 256<<10)
 		if _, err := fill(to); err != nil {
 			return err
@@ -216,6 +222,60 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 		return nil, err
 	}
 	return x.open(name, span)
+}
+
+// writeFile is durable.Write for a file that may be left over.
+func (x *sealed) writeFile(name string, fill func(File) error) error {
+	unfinished := name + durable.Unfinished
+	x.leave(false, name, unfinished) // nobody removes it under who writes it
+	err := durable.Write(x.fs, name, fill)
+	if err != nil {
+		x.leave(true, name, unfinished)
+	}
+	return err
+}
+
+// leave notes whether files are left over.
+func (x *sealed) leave(left bool, names ...string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, name := range names {
+		if left {
+			x.left[name] = true
+		} else {
+			delete(x.left, name)
+		}
+	}
+}
+
+// remove removes a file that another has replaced. One that is still there
+// when the store is opened next is removed then.
+func (x *sealed) remove(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := x.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		x.leave(true, name)
+		return err
+	}
+	return nil
+}
+
+// removeLeft removes the files that are left over, but for those that came into
+// use again.
+func (x *sealed) removeLeft(inUse func(name string) bool) (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for name := range x.left {
+		if !inUse(name) && !slices.ContainsFunc(x.rows, func(r *sealedRow) bool { return r.name == name }) {
+			if failed := x.fs.Remove(name); failed != nil && !errors.Is(failed, fs.ErrNotExist) {
+				err = errors.Join(err, failed)
+				continue
+			}
+		}
+		delete(x.left, name)
+	}
+	return err
 }
 
 // fileWriter writes a file from its beginning on.
@@ -250,14 +310,19 @@ func (x *sealed) add(row *sealedRow) error {
 
 // replaceRow puts rows in place of one that covers the same segments, unless
 // another has come in its place.
-func (x *sealed) replaceRow(row *sealedRow, rows ...*sealedRow) (old []*sealedRow, err error) {
-	x.mu.RLock()
-	there := slices.Contains(x.rows, row)
-	x.mu.RUnlock()
-	if !there {
-		return nil, errors.Join(errStopped, closeRows(rows))
+func (x *sealed) replaceRow(row *sealedRow, rows ...*sealedRow) error {
+	if !x.has(row) {
+		return errStopped
 	}
-	return x.replace(rows...)
+	_, err := x.replace(rows...)
+	return err
+}
+
+// has reports whether a row is in use.
+func (x *sealed) has(row *sealedRow) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return slices.Contains(x.rows, row)
 }
 
 // replace puts rows in place of those that cover the same segments, and
@@ -269,12 +334,13 @@ func (x *sealed) replace(rows ...*sealedRow) (old []*sealedRow, err error) {
 	from := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.first == rows[0].first })
 	to := slices.IndexFunc(x.rows, func(r *sealedRow) bool { return r.next() == last.next() && r.part == last.part })
 	if x.closed || from < 0 || to < from {
-		return nil, errors.Join(errStopped, closeRows(rows))
+		return nil, errStopped
 	}
 	old = slices.Clone(x.rows[from : to+1])
 	x.rows = slices.Replace(x.rows, from, to+1, rows...)
 	x.foresight.forget()
-	return old, closeRows(old)
+	_ = closeRows(old) // they were only read from
+	return old, nil
 }
 
 func (r *sealedRow) close() error {

@@ -3,7 +3,6 @@ package disk
 import (
 	"errors"
 	"io"
-	"io/fs"
 	"slices"
 
 	"github.com/daybook-go/daybook"
@@ -107,10 +106,7 @@ func (x *sealed) headBefore(id daybook.StreamID, segment int, before []*sealedRo
 func (x *sealed) rebuild(row *sealedRow) error {
 	row.again.Lock()
 	defer row.again.Unlock()
-	x.mu.RLock()
-	there := slices.Contains(x.rows, row)
-	x.mu.RUnlock()
-	if !there {
+	if !x.has(row) {
 		return nil
 	}
 	var rows []*sealedRow
@@ -120,17 +116,22 @@ func (x *sealed) rebuild(row *sealedRow) error {
 		if err == nil {
 			again, err = x.writePart(s, p)
 		}
+		if err != nil && !x.has(row) {
+			return closeRows(rows) // its segments were compacted meanwhile
+		}
 		if err != nil {
 			return errors.Join(err, closeRows(rows))
 		}
 		again.part = row.part
 		rows = append(rows, again)
 	}
-	_, err := x.replaceRow(row, rows...)
-	if err == nil && len(rows) > 1 {
-		err = x.remove(row.name)
+	if x.replaceRow(row, rows...) != nil {
+		return closeRows(rows) // another has come in its place
 	}
-	return err
+	if len(rows) > 1 {
+		return x.remove(row.name)
+	}
+	return nil
 }
 
 // partAfter is how much of the last segment must be new for its index to be
@@ -197,6 +198,10 @@ func (x *sealed) merge() (bool, error) {
 		return false, err
 	}
 	old, err := x.replace(merged)
+	if err != nil {
+		x.leave(true, merged.name)
+		return false, errors.Join(err, merged.close())
+	}
 	for _, row := range old {
 		err = errors.Join(err, x.remove(row.name))
 	}
@@ -223,16 +228,4 @@ func dueForMerge(rows []*sealedRow) (from int, due bool) {
 		}
 	}
 	return 0, false
-}
-
-// remove removes a file that another has replaced. One that is still there
-// when the store is opened next is removed then.
-func (x *sealed) remove(name string) error {
-	if name == "" {
-		return nil
-	}
-	if err := x.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

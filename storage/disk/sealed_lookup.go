@@ -8,13 +8,12 @@ import (
 	"slices"
 
 	"github.com/daybook-go/daybook"
-	"github.com/daybook-go/daybook/internal/logindex"
 )
 
 // each calls visit with the rows, the newest first if backwards, until it is
-// done. A row that turns out to be damaged is built anew from its segments,
-// and asked again. Where that fails, the failure is kept, so that nobody takes
-// what is missing for an answer.
+// done. A row that turns out to be damaged, or whose file cannot be read, is built
+// anew from its segments, and asked again. Where that fails, the failure is kept,
+// so that nobody takes what is missing for an answer.
 func (x *sealed) each(backwards bool, visit func(*sealedRow) (done bool, err error)) {
 	if err := x.try(backwards, visit); err != nil {
 		x.mu.Lock()
@@ -28,7 +27,7 @@ func (x *sealed) each(backwards bool, visit func(*sealedRow) (done bool, err err
 func (x *sealed) try(backwards bool, visit func(*sealedRow) (bool, error)) error {
 	for rebuilt := 0; ; rebuilt++ {
 		bad, err := x.visit(backwards, visit)
-		if err == nil || !errors.Is(err, logindex.ErrDamaged) || rebuilt == x.most() {
+		if err == nil || errors.Is(err, daybook.ErrClosed) || rebuilt == x.most() {
 			return err
 		}
 		if again := x.rebuild(bad); again != nil {

@@ -31,7 +31,8 @@ type sealer struct {
 
 	mu       sync.Mutex // guards all below
 	below    int        // segments below this number are sealed
-	failing  bool       // the last file could not be made
+	tried    int        // how often files were made, or could not be
+	failed   error      // why the last file could not be made; nil: it was
 	progress chan struct{}
 }
 
@@ -87,9 +88,9 @@ func (s *sealer) measure() {
 func (s *sealer) admit(ctx context.Context) error {
 	for s.behind.Load() > s.bound {
 		s.mu.Lock()
-		progress, failing := s.progress, s.failing
+		progress, failed := s.progress, s.failed
 		s.mu.Unlock()
-		if failing {
+		if failed != nil {
 			return nil
 		}
 		if s.behind.Load() <= s.bound { // it may have told before
@@ -114,11 +115,12 @@ func (s *sealer) admit(ctx context.Context) error {
 	return nil
 }
 
-// tell lets those look again who wait.
-func (s *sealer) tell(failing bool) {
+// tell lets those look again who wait: a file was made, or could not be.
+func (s *sealer) tell(failed error) {
 	s.measure()
 	s.mu.Lock()
-	s.failing = failing
+	s.tried++
+	s.failed = failed
 	close(s.progress)
 	s.progress = make(chan struct{})
 	s.mu.Unlock()
@@ -136,7 +138,7 @@ func (s *sealer) run() {
 		// the files are made when the next segment is sealed.
 		err := s.work()
 		if err != nil && !errors.Is(err, errStopped) {
-			s.tell(true)
+			s.tell(err)
 			s.logger.Warn("an index file could not be made", "dir", s.log.dir, "error", err)
 		}
 	}
@@ -167,7 +169,7 @@ func (s *sealer) work() error {
 		s.decide.Lock()
 		s.log.drop(row.next())
 		s.decide.Unlock()
-		s.tell(false)
+		s.tell(nil)
 	}
 	for {
 		if merged, err := x.merge(); !merged || err != nil {

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/storage/disk"
 	"github.com/daybook-go/daybook/verify"
 )
 
@@ -19,14 +20,21 @@ func (r *torture) check(clean bool) error {
 	if recovery.Damage != nil {
 		return brokenf("damage after a crash: %v", recovery.Damage)
 	}
-	got, err := gather(r.driver.ReadLog(ctx, daybook.LogRead{}))
+	told, err := r.driver.Told()
+	var got []daybook.Record
+	if err == nil {
+		got, err = gather(r.driver.ReadLog(ctx, daybook.LogRead{}))
+	}
 	if errors.Is(err, daybook.ErrCorrupt) {
 		return brokenf("damage after a crash: %v", err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := r.model.recover(got); err != nil {
+	if err := r.model.recover(told, got); err != nil {
+		return err
+	}
+	if err := errors.Join(r.model.mustBeDeletions(r.store), r.search()); err != nil {
 		return err
 	}
 	if clean && !recovery.Clean {
@@ -44,6 +52,19 @@ func (r *torture) check(clean bool) error {
 			return err
 		}
 	}
+	if r.random.IntN(3) == 0 {
+		return r.checkFiles()
+	}
+	return nil
+}
+
+// checkFiles checks the files as they are, on a disk of its own: no fault strikes
+// there.
+func (r *torture) checkFiles() error {
+	report, err := disk.Check(context.Background(), tortureDir, &disk.CheckOptions{Deep: true, FS: r.disk.Copy().Mount()})
+	if err != nil || !report.OK() {
+		return brokenf("the check of the files finds %v, %v", report.Problems, err)
+	}
 	return nil
 }
 
@@ -60,17 +81,28 @@ func (r *torture) checkFailed() error {
 			return brokenf("after a write that failed, an append is answered with %v", err)
 		}
 	}
+	told, err := r.driver.Told()
+	if err != nil {
+		return brokenf("after a write that failed, reading fails: %v", err)
+	}
+	if len(told) < len(r.model.deeds) {
+		return brokenf("after a write that failed, %d of %d deeds can be read", len(told), len(r.model.deeds))
+	}
+	if err := r.model.mustFollow(told); err != nil {
+		return err
+	}
+	h, err := r.model.after(told)
+	if err != nil {
+		return err
+	}
 	shown, err := gather(r.driver.ReadLog(context.Background(), daybook.LogRead{}))
 	if err != nil {
 		return brokenf("after a write that failed, reading fails: %v", err)
 	}
-	if len(shown) < len(r.model.log) {
-		return brokenf("after a write that failed, %d of %d records can be read", len(shown), len(r.model.log))
-	}
-	if err := r.model.mustFollow(shown); err != nil {
+	if err := h.mustShow(shown); err != nil {
 		return err
 	}
-	return r.model.mustBeAnswered(shown, 1<<62)
+	return r.model.mustBeAnswered(told, reach{1 << 62, 1 << 62})
 }
 
 // read asks the store something, and the model the same.
@@ -110,7 +142,7 @@ func (r *torture) read() error {
 	default:
 		read := daybook.LogRead{Filter: daybook.Filter{Query: randomQuery(r.random)}, Backwards: r.random.IntN(2) == 0, Limit: r.random.IntN(10)}
 		if r.random.IntN(3) == 0 {
-			read.After = daybook.Position(r.random.Int64N(int64(r.model.end()) + 1))
+			read.After = daybook.Position(r.random.Int64N(int64(r.model.end().position) + 1))
 			read.Filter.StreamTypes = []string{"a", "b"}[:1+r.random.IntN(2)]
 		}
 		return sameSequence(fmt.Sprintf("log %+v", read), r.store.ReadLog(ctx, read), r.model.store.ReadLog(ctx, read), differentRecords)

@@ -34,7 +34,7 @@ func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 		return
 	}
 	first := rand.Uint64() >> 1
-	var total torture
+	var total counts
 	n := 0
 	for ; total.crashes < crashes && n < mostSeeds(t) && !t.Failed(); n++ {
 		seed := first + uint64(n)
@@ -42,13 +42,9 @@ func TestSimulatedCrashesLeaveWhatWasAcknowledged(t *testing.T) {
 		if err != nil {
 			reportSeed(t, n, seed, r, err)
 		}
-		total.crashes += r.crashes
-		total.kills += r.kills
-		total.faults += r.faults
-		total.directWrites += r.directWrites
+		total.add(r.counts)
 	}
-	t.Logf("%d seeds from %d on: %d crashes, %d kills, %d faults, %d writes past the page cache",
-		n, first, total.crashes, total.kills, total.faults, total.directWrites)
+	t.Logf("%d seeds from %d on: %s", n, first, total)
 }
 
 // reportSeed says what was broken, and how to see it again.

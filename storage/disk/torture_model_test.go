@@ -2,100 +2,112 @@ package disk_test
 
 import (
 	"context"
-	"encoding/json"
-	"reflect"
 	"slices"
-	"time"
 
 	"github.com/daybook-go/daybook"
-	"github.com/daybook-go/daybook/storage/memory"
+	"github.com/daybook-go/daybook/storage/disk"
 )
 
-// model says what must be in a tortured store. It is a store in memory that is
-// given the same appends, and what it takes to tell which of them may be lost.
+// model says what must be in a tortured store: its history, and what it takes to
+// tell which of it may be lost.
 type model struct {
-	store *daybook.Store
-	clock time.Time
-	log   []daybook.Record // of store
-	sent  map[daybook.ID]proposal
+	*history
+	sent map[daybook.ID]proposal
 
-	// What ends at these positions is acknowledged to be on the disk, or handed
-	// to the operating system.
-	acknowledged, written daybook.Position
+	// What ends here is acknowledged to be on the disk, or handed to the operating
+	// system.
+	acknowledged, written reach
 	crashed               bool // the machine did, since the store was opened last
 	// doubtful were sent last, all at once, of which some have no answer. They
-	// are not in store.
+	// are not in the history.
 	doubtful []attempt
 	known    bool // what the store held when it was opened last
-	failed   bool // an append had no answer
+	failed   bool // an append or deletion had no answer
 	clean    bool // the store was closed
+
+	scrubbed daybook.DeletionNumber // it was said that the scrubs up to it are done
+	gone     map[string]bool        // marks that no file may hold any more
 }
 
-// proposal is an append that was sent, or the import that an append came with.
+// reach is where the log ends: with the record at a position, and a deletion.
+type reach struct {
+	position daybook.Position
+	deletion daybook.DeletionNumber
+}
+
+func (r reach) covers(other reach) bool {
+	return r.position >= other.position && r.deletion >= other.deletion
+}
+
+func (r reach) with(other reach) reach {
+	return reach{max(r.position, other.position), max(r.deletion, other.deletion)}
+}
+
+// proposal is an append or a deletion that was sent, or the import that an append
+// came with.
 type proposal struct {
-	append daybook.Append
-	all    []daybook.RecordedChangeset // nil for an append
-	// reshaped is an append whose id another one has already.
+	append   daybook.Append
+	all      []daybook.RecordedChangeset // nil but for an import
+	deletion *daybook.Deletion           // nil but for a deletion
+	// reshaped is one whose id another one has already.
 	reshaped bool
 }
 
-// attempt is an append and its answer.
+// id returns the id by which the proposal is known in the log.
+func (p *proposal) id() daybook.ID {
+	switch {
+	case p.deletion != nil:
+		return p.deletion.ID
+	case p.all != nil:
+		return p.all[0].AppendID
+	default:
+		return p.append.ID
+	}
+}
+
+// answer is what is answered to a proposal that is taken.
+type answer struct {
+	receipt daybook.Receipt
+	deleted daybook.DeletionReceipt
+}
+
+// attempt is a proposal and its answer.
 type attempt struct {
 	proposal
-	receipt daybook.Receipt
-	err     error
+	answer
+	err error
 }
 
 func newModel() *model {
-	m := &model{sent: map[daybook.ID]proposal{}}
-	m.forget()
-	return m
+	return &model{history: newHistory(), sent: map[daybook.ID]proposal{}, gone: map[string]bool{}}
 }
 
-// forget empties the store.
-func (m *model) forget() {
-	m.log = nil
-	m.store = daybook.New(memory.New(&memory.Options{Now: func() time.Time { return m.clock }}), nil)
-}
-
-func (m *model) end() daybook.Position {
-	if len(m.log) == 0 {
-		return 0
+// sending notes what is sent, before it is.
+func (m *model) sending(p proposal) {
+	if !p.reshaped {
+		m.sent[p.id()] = p
 	}
-	return m.log[len(m.log)-1].Position
-}
-
-// take gives the store in memory what the other one has taken at a time.
-func (m *model) take(p proposal, at time.Time) (receipt daybook.Receipt, err error) {
-	m.clock = at
-	after := m.end()
-	if p.all != nil {
-		err = m.store.Import(context.Background(), p.all)
-	} else {
-		a := p.append
-		a.Durability = daybook.DurabilityDefault
-		receipt, err = m.store.AppendAll(context.Background(), a)
-	}
-	added, failure := gather(m.store.ReadLog(context.Background(), daybook.LogRead{After: after}))
-	if failure != nil {
-		panic(failure)
-	}
-	m.log = append(m.log, added...)
-	return receipt, err
 }
 
 // note takes in what an answer promises.
-func (m *model) note(receipt daybook.Receipt) {
-	if receipt.Durability >= daybook.DurabilityDisk {
-		m.acknowledged = max(m.acknowledged, receipt.Position())
+func (m *model) note(p *proposal, a answer) {
+	durability, end := a.receipt.Durability, reach{position: a.receipt.Position()}
+	switch {
+	case p.deletion != nil:
+		durability, end = a.deleted.Durability, reach{deletion: a.deleted.Number}
+	case p.all != nil:
+		durability, end = daybook.DurabilityDisk, reach{position: p.all[len(p.all)-1].Records[p.all[len(p.all)-1].Count-1].Position}
 	}
-	if receipt.Durability >= daybook.DurabilityOS {
-		m.written = max(m.written, receipt.Position())
+	if durability >= daybook.DurabilityDisk {
+		m.acknowledged = m.acknowledged.with(end)
+	}
+	if durability >= daybook.DurabilityOS {
+		m.written = m.written.with(end)
 	}
 }
 
-// held is the position up to which the log must be there.
-func (m *model) held() daybook.Position {
+// held is how far the log must be there.
+func (m *model) held() reach {
 	if m.crashed {
 		return m.acknowledged
 	}
@@ -114,122 +126,118 @@ func (m *model) closed() {
 
 // mustFollow returns why a log cannot be what is left: everything that must be
 // there, in order, and behind it nothing but what is doubtful.
-func (m *model) mustFollow(got []daybook.Record) error {
-	for i := range min(len(got), len(m.log)) {
-		if !sameRecord(&got[i], &m.log[i]) {
-			return brokenf("record %d is\n%s, want\n%s", i, show(&got[i]), show(&m.log[i]))
+func (m *model) mustFollow(told []disk.Told) error {
+	end := reach{}
+	for i := range told {
+		end = end.with(reachOf(&told[i]))
+	}
+	for i := range min(len(told), len(m.deeds)) {
+		if err := m.deeds[i].is(&told[i]); err != nil {
+			return err
 		}
 	}
-	end := daybook.Position(0)
-	if len(got) > 0 {
-		end = got[len(got)-1].Position
+	if !end.covers(m.held()) {
+		return brokenf("the log ends at %+v after %d deeds, what was acknowledged at %+v", end, len(told), m.held())
 	}
-	if end < m.held() {
-		return brokenf("the log ends at position %d after %d records, what was acknowledged at %d", end, len(got), m.held())
-	}
-	if len(got) < len(m.log) && got != nil && !wholeAt(got, m.log[len(got)]) {
-		return brokenf("the log ends within the append at position %d", end)
-	}
-	for _, r := range got[min(len(got), len(m.log)):] {
-		if !slices.ContainsFunc(m.doubtful, func(a attempt) bool { return a.has(r.Changeset.AppendID) }) {
-			return brokenf("a record that nobody has just sent: %s", show(&r))
+	for _, t := range told[min(len(told), len(m.deeds)):] {
+		if !slices.ContainsFunc(m.doubtful, func(a attempt) bool { return a.id() == t.ID && (a.deletion != nil) == (t.Deletion != nil) }) {
+			return brokenf("the log holds what nobody has just sent: %+v", t)
 		}
 	}
-	return m.mustBeAnswered(got, end)
+	return m.mustBeAnswered(told, end)
 }
 
-// mustBeAnswered checks the doubtful appends that were acknowledged: they are
-// where it was said, or behind the end of the log.
-func (m *model) mustBeAnswered(got []daybook.Record, end daybook.Position) error {
-	for _, a := range m.doubtful {
-		if a.err != nil || len(a.receipt.Changesets) == 0 {
+// mustBeAnswered checks the doubtful appends and deletions that were
+// acknowledged: they are where it was said, or behind the end of the log.
+func (m *model) mustBeAnswered(told []disk.Told, end reach) error {
+	for i := range m.doubtful {
+		a := &m.doubtful[i]
+		d := deed{proposal: a.proposal, answer: a.answer}
+		switch {
+		case a.err != nil || a.all != nil:
+			continue
+		case a.deletion != nil && a.deleted.Number > end.deletion:
+			continue
+		case a.deletion == nil && a.receipt.Changesets[0].FirstPosition > end.position:
 			continue
 		}
-		if first := a.receipt.Changesets[0].FirstPosition; first > end {
-			continue
-		}
-		for _, c := range a.receipt.Changesets {
-			found := slices.ContainsFunc(got, func(r daybook.Record) bool {
-				return r.Position == c.LastPosition && r.Version == c.Last && r.Stream == c.Stream &&
-					r.Changeset.AppendID == a.receipt.AppendID && r.Changeset.Ordinal == c.Ordinal && r.RecordedAt.Equal(a.receipt.RecordedAt)
-			})
-			if !found {
-				return brokenf("append %s was answered with %+v and is not there; the log ends at %d", a.append.ID, a.receipt, end)
-			}
+		if !slices.ContainsFunc(told, func(t disk.Told) bool { return d.is(&t) == nil }) {
+			return brokenf("%s was answered with %+v and is not there; the log ends at %+v", a.proposal, a.answer, end)
 		}
 	}
 	return nil
 }
 
-func (a *attempt) has(id daybook.ID) bool {
-	return a.append.ID == id || slices.ContainsFunc(a.all, func(c daybook.RecordedChangeset) bool { return c.AppendID == id })
+// after returns the history of which a log tells. Everything in it was sent once,
+// and is taken again, in the order of the log, by a store that knows nothing else:
+// so it was right to take it.
+func (m *model) after(told []disk.Told) (*history, error) {
+	if len(told) == len(m.deeds) {
+		return m.history, nil
+	}
+	h := newHistory()
+	for i := range told {
+		t := &told[i]
+		p, known := m.sent[t.ID]
+		if !known {
+			return nil, brokenf("the log holds what nobody sent: %+v", t)
+		}
+		before := len(h.deeds)
+		if _, err := h.take(p, t.At); err != nil {
+			return nil, brokenf("the log holds at %+v what cannot be taken there: %v", h.end(), err)
+		}
+		if len(h.deeds) == before {
+			return nil, brokenf("%s is there twice", p)
+		}
+		if err := h.deeds[i].is(t); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
 }
 
-// wholeAt reports whether a log may end before the next record.
-func wholeAt(got []daybook.Record, next daybook.Record) bool {
-	return len(got) == 0 || got[len(got)-1].Changeset.AppendID != next.Changeset.AppendID
-}
-
-// recover makes the model what a store holds that was opened. Everything in it
-// was sent once, and each append is taken again, in the order of the log, by a
-// store that knows nothing else: so it was right to take it.
-func (m *model) recover(got []daybook.Record) error {
-	if err := m.mustFollow(got); err != nil {
+// recover makes the model what a store holds that was opened.
+func (m *model) recover(told []disk.Told, got []daybook.Record) error {
+	if err := m.mustFollow(told); err != nil {
 		return err
 	}
-	if len(got) < len(m.log) {
-		m.forget()
+	h, err := m.after(told)
+	if err != nil {
+		return err
 	}
-	for len(m.log) < len(got) {
-		r := got[len(m.log)]
-		sent, known := m.sent[r.Changeset.AppendID]
-		if !known {
-			return brokenf("a record that nobody sent: %s", show(&r))
-		}
-		before := len(m.log)
-		if _, err := m.take(sent, r.RecordedAt); err != nil {
-			return brokenf("the log holds at position %d what cannot be appended there: %v", r.Position, err)
-		}
-		if len(m.log) == before || len(m.log) > len(got) {
-			return brokenf("append %s is not whole at position %d, or there twice", r.Changeset.AppendID, r.Position)
-		}
-		for i := before; i < len(m.log); i++ {
-			if !sameRecord(&got[i], &m.log[i]) {
-				return brokenf("record %d is\n%s, want\n%s", i, show(&got[i]), show(&m.log[i]))
-			}
-		}
+	if err := h.mustShow(got); err != nil {
+		return err
 	}
+	m.history = h
 	// What was recovered is on the disk.
 	m.acknowledged, m.written = m.end(), m.end()
 	m.known, m.failed, m.crashed = true, false, false
 	return nil
 }
 
-func sameRecord(a, b *daybook.Record) bool {
-	return reflect.DeepEqual(plain(a), plain(b))
-}
-
-// plain returns a record with nil for what is empty.
-func plain(r *daybook.Record) daybook.Record {
-	p := *r
-	header := *r.Changeset
-	p.Changeset = &header
-	p.Data, p.Tags, p.Context.Metadata = none(p.Data), none(p.Tags), none(p.Context.Metadata)
-	header.Metadata, header.Claims, header.Releases, header.References = none(header.Metadata), none(header.Claims), none(header.Releases), none(header.References)
-	return p
-}
-
-func none[T any](s []T) []T {
-	if len(s) == 0 {
-		return nil
+// mustBeDeletions returns why the deletions that a store tells of cannot be those
+// of the history. It takes in which scrubs are said to be done.
+func (m *model) mustBeDeletions(store *daybook.Store) error {
+	ctx := context.Background()
+	scrubbed := m.scrubbed
+	err := sameSequence("deletions", store.ReadDeletions(ctx, daybook.DeletionRead{}), m.store.ReadDeletions(ctx, daybook.DeletionRead{}),
+		func(got, want *daybook.RecordedDeletion) bool {
+			if got.Receipt.Scrubbed {
+				scrubbed = max(scrubbed, got.Receipt.Number)
+			}
+			return got.Deletion != want.Deletion || !m.isReceipt(&got.Receipt, &want.Receipt)
+		})
+	if err == nil {
+		m.scrub(scrubbed)
 	}
-	return s
+	return err
 }
 
-func show(r *daybook.Record) string {
-	text, err := json.Marshal(r)
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
+// isReceipt reports whether a receipt of a deletion is the one that the history
+// has, which knows nothing of disks.
+func (m *model) isReceipt(got, want *daybook.DeletionReceipt) bool {
+	same := *want
+	same.Durability, same.Scrubbed, same.RecordedAt = daybook.DurabilityDisk, got.Scrubbed, got.RecordedAt
+	return *got == same && got.RecordedAt.Equal(want.RecordedAt) &&
+		(!got.Scrubbed || want.Scrubbed) && (got.Scrubbed || !want.Scrubbed || got.Number > m.scrubbed)
 }

@@ -2,7 +2,6 @@ package disk_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,23 +15,34 @@ import (
 // step does one thing, and compares what the store and the model answer.
 func (r *torture) step() error {
 	r.now = r.now.Add(time.Duration(r.random.Int64N(int64(time.Second))))
-	if r.full && r.random.IntN(4) == 0 {
+	if r.full && r.random.IntN(3) == 0 {
 		time.Sleep(time.Second) // until it is looked for room again
 		if r.random.IntN(2) == 0 {
 			r.disk.SetCapacity(0)
 			r.notef("there is room")
 		}
+	} else if r.full && r.writesFail && r.random.IntN(2) == 0 {
+		r.disk.SetCapacity(r.disk.Used() + r.random.Int64N(1<<10))
+		r.notef("there is hardly any room")
+		return [...]func() error{r.delete, r.delete, r.compact}[r.random.IntN(3)]()
+	}
+	if r.aims && r.model.end().deletion > 0 && r.random.IntN(4) == 0 {
+		return r.compact()
 	}
 	switch choice := r.random.IntN(100); {
-	case choice < 50:
+	case choice < 43:
 		return r.send(proposal{append: r.randomAppend()})
+	case choice < 52:
+		return r.delete()
 	case choice < 65:
 		return r.sendTogether(2 + r.random.IntN(4))
-	case choice < 75:
+	case choice < 72:
+		return r.compact()
+	case choice < 81:
 		return r.repeat()
-	case choice < 79:
+	case choice < 84:
 		return r.send(r.randomImport())
-	case choice < 82:
+	case choice < 87:
 		r.now = r.now.Add(-time.Duration(r.random.Int64N(int64(time.Hour))))
 		return nil
 	default:
@@ -40,103 +50,167 @@ func (r *torture) step() error {
 	}
 }
 
-// send gives the store and the model one append, or import.
+func (r *torture) delete() error { return r.send(r.randomDeletion()) }
+
+// send gives the store and the model one append, deletion or import.
 func (r *torture) send(p proposal) error {
 	r.model.sending(p)
-	receipt, err := r.give(p)
-	r.notef("append %s: %v, %v", p, err, receipt.Durability)
+	a, err := r.give(p)
+	r.notef("%s: %v, %s", p, err, a)
 	if r.full && errors.Is(err, daybook.ErrFull) {
 		return nil // nothing of it is stored
 	}
 	if unknown(err) {
-		r.model.doubtful, r.model.failed = []attempt{{p, receipt, err}}, true
+		r.model.doubtful, r.model.failed = []attempt{{p, a, err}}, true
 		return err
 	}
 	want, refused := r.model.take(p, r.now)
 	if fmt.Sprint(err) != fmt.Sprint(refused) {
-		return brokenf("append %s was answered with %v, want %v", p, err, refused)
+		return brokenf("%s was answered with %v, want %v", p, err, refused)
 	}
-	r.model.note(receipt)
-	if p.all != nil && err == nil {
-		r.model.note(daybook.Receipt{Durability: daybook.DurabilityDisk, Changesets: []daybook.ChangesetReceipt{{LastPosition: r.model.end()}}})
+	if err != nil {
+		return nil
 	}
-	return sameReceipt(receipt, want)
+	r.model.note(&p, a)
+	if a.deleted.Records > 0 && !a.deleted.Repeated {
+		r.deletions++
+	}
+	return r.sameAnswer(&p, a, want)
 }
 
-// give gives the store an append, or import.
-func (r *torture) give(p proposal) (daybook.Receipt, error) {
-	if p.all != nil {
-		return daybook.Receipt{}, r.store.Import(context.Background(), p.all)
+// give gives the store an append, deletion or import.
+func (r *torture) give(p proposal) (a answer, err error) {
+	ctx := context.Background()
+	switch {
+	case p.deletion != nil:
+		a.deleted, err = r.store.DeleteStream(ctx, *p.deletion)
+	case p.all != nil:
+		err = r.store.Import(ctx, p.all)
+	default:
+		a.receipt, err = r.store.AppendAll(ctx, p.append)
 	}
-	return r.store.AppendAll(context.Background(), p.append)
+	return a, err
 }
 
-// unknown reports whether an append with this error may be stored or not.
+// unknown reports whether what was answered with this error may be stored or not.
 func unknown(err error) bool {
 	return err != nil && !errors.Is(err, daybook.ErrRefused)
 }
 
-// sendTogether sends appends at once. In the order of the positions that they
-// were given, the model must take them too.
+// sendTogether sends appends and deletions at once, perhaps while it is read, and
+// compacted. In the order in which the log has them, the model must take them too.
 func (r *torture) sendTogether(n int) error {
 	attempts := make([]attempt, n)
 	for i := range attempts {
-		attempts[i].append = r.randomAppend()
+		attempts[i].proposal = proposal{append: r.randomAppend()}
+		if r.random.IntN(5) == 0 {
+			attempts[i].proposal = r.randomDeletion()
+		}
 		r.model.sending(attempts[i].proposal)
 	}
 	var group sync.WaitGroup
 	for i := range attempts {
-		group.Go(func() { attempts[i].receipt, attempts[i].err = r.give(attempts[i].proposal) })
+		group.Go(func() { attempts[i].answer, attempts[i].err = r.give(attempts[i].proposal) })
 	}
+	beside := r.readBeside(&group)
+	compacted := r.compactBeside(&group)
+	r.pauses.Store(r.random.Uint32N(8))
 	group.Wait()
-	var taken []attempt
-	var full []daybook.ID
-	var doubt error
+	r.pauses.Store(0)
+	taken, err := r.sort(attempts)
+	for i := 0; i < len(taken) && err == nil; i++ {
+		err = r.takeAnswered(&taken[i])
+		beside.see(r.model.history)
+	}
+	if err == nil {
+		err = beside.mustFit(r.model.history)
+	}
+	return errors.Join(err, compacted())
+}
+
+// sort returns those of the attempts that were taken, in the order of the log. If
+// one has no answer, or the log cannot be read, all are doubtful.
+func (r *torture) sort(attempts []attempt) (taken []attempt, doubt error) {
+	known := slices.Clone(attempts)
 	for _, a := range attempts {
-		r.notef("together, append %s: %v, %v", a.proposal, a.err, a.receipt.Durability)
+		r.notef("together, %s: %v, %s", a.proposal, a.err, a.answer)
 		switch {
 		case a.err == nil:
-			r.model.note(a.receipt)
+			r.model.note(&a.proposal, a.answer)
 			taken = append(taken, a)
 		case r.full && errors.Is(a.err, daybook.ErrFull):
-			full = append(full, a.append.ID)
+			known = slices.DeleteFunc(known, func(other attempt) bool { return other.id() == a.id() })
 		case unknown(a.err):
 			doubt = a.err
 		}
 	}
+	if doubt == nil {
+		taken, doubt = r.inOrder(taken)
+	}
 	if doubt != nil {
-		r.model.doubtful, r.model.failed = slices.DeleteFunc(attempts, func(a attempt) bool { return slices.Contains(full, a.append.ID) }), true
-		return doubt
+		r.model.doubtful, r.model.failed = known, true
 	}
-	slices.SortFunc(taken, func(a, b attempt) int { return int(a.receipt.Position() - b.receipt.Position()) })
-	for _, a := range taken {
-		want, err := r.model.take(a.proposal, a.receipt.RecordedAt)
-		if err != nil {
-			return brokenf("append %s was taken together with others, and cannot be taken in any order: %v", a.proposal, err)
-		}
-		if err := sameReceipt(a.receipt, want); err != nil {
-			return err
-		}
-	}
-	return nil
+	return taken, doubt
 }
 
-// repeat sends an append again that was sent before, perhaps in another shape.
+// inOrder brings what was taken into the order of the log.
+func (r *torture) inOrder(taken []attempt) (sorted []attempt, err error) {
+	told, err := r.driver.Told()
+	if err != nil {
+		return nil, err
+	}
+	before := len(r.model.deeds)
+	if len(told) != before+len(taken) {
+		return nil, brokenf("%d deeds stand in the log, want %d and %d", len(told), before, len(taken))
+	}
+	for i := range told[before:] {
+		n := slices.IndexFunc(taken, func(a attempt) bool { return a.id() == told[before+i].ID })
+		if n < 0 {
+			return nil, brokenf("the log holds what was not taken: %+v", told[before+i])
+		}
+		sorted = append(sorted, taken[n])
+	}
+	return sorted, nil
+}
+
+// takeAnswered gives the model what the store has taken.
+func (r *torture) takeAnswered(a *attempt) error {
+	at := a.receipt.RecordedAt
+	if a.deletion != nil {
+		at = a.deleted.RecordedAt
+	}
+	want, err := r.model.take(a.proposal, at)
+	if err != nil {
+		return brokenf("%s was taken together with others, and cannot be taken in the order of the log: %v", a.proposal, err)
+	}
+	return r.sameAnswer(&a.proposal, a.answer, want)
+}
+
+// repeat sends an append or a deletion again that was sent before, perhaps in
+// another shape.
 func (r *torture) repeat() error {
-	if len(r.model.log) == 0 {
+	if len(r.model.deeds) == 0 {
 		return nil
 	}
-	record := r.model.log[r.random.IntN(len(r.model.log))]
-	p := r.model.sent[record.Changeset.AppendID]
-	if p.all != nil {
-		return nil // an import is not repeated
-	}
-	p.append.Durability = r.randomDurability()
+	d := r.model.deeds[r.random.IntN(len(r.model.deeds))]
+	p := d.proposal
 	// One that may still be lost would not be known again.
-	if r.random.IntN(4) == 0 && record.Position <= r.model.acknowledged {
-		changesets := slices.Clone(p.append.Changesets)
-		changesets[0].Events = append(slices.Clone(changesets[0].Events), daybook.Event{Type: "one more"})
-		p.append.Changesets, p.reshaped = changesets, true
+	reshape := r.random.IntN(4) == 0 && r.model.acknowledged.covers(d.end)
+	switch {
+	case p.all != nil:
+		return nil // an import is not repeated
+	case p.deletion != nil:
+		again := *p.deletion
+		if p.deletion = &again; reshape {
+			again.Through, p.reshaped = again.Through+1, true
+		}
+	default:
+		p.append.Durability = r.randomDurability()
+		if reshape {
+			changesets := slices.Clone(p.append.Changesets)
+			changesets[0].Events = append(slices.Clone(changesets[0].Events), daybook.Event{Type: "one more"})
+			p.append.Changesets, p.reshaped = changesets, true
+		}
 	}
 	return r.send(p)
 }
@@ -157,176 +231,44 @@ func (r *torture) retryDoubtful() error {
 	return nil
 }
 
-func sameReceipt(got, want daybook.Receipt) error {
-	if got.AppendID != want.AppendID || !got.RecordedAt.Equal(want.RecordedAt) || got.Repeated != want.Repeated || !slices.Equal(got.Changesets, want.Changesets) {
-		return brokenf("the receipt is\n%+v, want\n%+v", got, want)
+func (r *torture) sameAnswer(p *proposal, got, want answer) error {
+	if p.deletion != nil {
+		a, b := got.deleted, want.deleted
+		if !r.model.isReceipt(&a, &b) {
+			return brokenf("the receipt is\n%+v, want\n%+v", a, b)
+		}
+		if a.Scrubbed {
+			r.model.scrub(a.Number)
+		}
+		return nil
+	}
+	a, b := got.receipt, want.receipt
+	if a.AppendID != b.AppendID || !a.RecordedAt.Equal(b.RecordedAt) || a.Repeated != b.Repeated || !slices.Equal(a.Changesets, b.Changesets) {
+		return brokenf("the receipt is\n%+v, want\n%+v", a, b)
 	}
 	return nil
 }
 
 // String shows a proposal on one line.
 func (p proposal) String() string {
-	var b strings.Builder
-	if p.all != nil {
-		fmt.Fprintf(&b, "(import of %d)", len(p.all))
-		return b.String()
+	if d := p.deletion; d != nil {
+		return fmt.Sprintf("deletion %s of %s through %d, %s, scrub %v", d.ID, d.Stream, d.Through, d.Expect, d.Scrub)
 	}
-	fmt.Fprintf(&b, "%s at %s", p.append.ID, p.append.Durability)
+	if p.all != nil {
+		return fmt.Sprintf("import of %d", len(p.all))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "append %s at %s", p.append.ID, p.append.Durability)
 	for _, c := range p.append.Changesets {
 		fmt.Fprintf(&b, " %s+%d %s", c.Stream, len(c.Events), c.Expect)
 	}
 	return b.String()
 }
 
-// sending notes what is sent, before it is.
-func (m *model) sending(p proposal) {
-	if p.all == nil && !p.reshaped {
-		m.sent[p.append.ID] = p
+// String shows an answer on one line.
+func (a answer) String() string {
+	if d := a.deleted; d.Number > 0 {
+		return fmt.Sprintf("deletion %d through %d, %d records", d.Number, d.Through, d.Records)
 	}
-	for _, c := range p.all {
-		m.sent[c.AppendID] = p
-	}
-}
-
-func (r *torture) randomID() (id daybook.ID) {
-	binary.BigEndian.PutUint64(id[8:], r.random.Uint64()>>2|1<<63)
-	if r.random.IntN(2) == 0 {
-		binary.BigEndian.PutUint64(id[:], r.random.Uint64()&^0xf000|0x4000)
-		return id
-	}
-	binary.BigEndian.PutUint64(id[:], uint64(r.now.UnixMilli())<<16|0x7000|r.random.Uint64N(1<<12))
-	return id
-}
-
-func (r *torture) randomStream() daybook.StreamID {
-	id := daybook.Stream(fmt.Sprintf("%c-%d", 'a'+r.random.IntN(3), r.random.IntN(4)))
-	if r.random.IntN(4) == 0 {
-		id.Partition = "tenant"
-	}
-	return id
-}
-
-func (r *torture) randomDurability() daybook.Durability {
-	if r.lax && r.random.IntN(10) > 0 {
-		return daybook.DurabilityMemory + daybook.Durability(r.random.IntN(2))
-	}
-	levels := [...]daybook.Durability{daybook.DurabilityDefault, daybook.DurabilityDisk, daybook.DurabilityDisk, daybook.DurabilityOS, daybook.DurabilityOS, daybook.DurabilityMemory}
-	return levels[r.random.IntN(len(levels))]
-}
-
-func (r *torture) randomEvents() []daybook.Event {
-	events := make([]daybook.Event, 1+r.random.IntN(3))
-	// Now and then one is so large that its round is written past the page cache.
-	huge := r.direct && r.random.IntN(40) == 0
-	for i := range events {
-		size := r.random.IntN(200)
-		switch {
-		case huge && i == 0:
-			size = 120<<10 + r.random.IntN(60<<10)
-		case r.large:
-			size = 1<<10 + r.random.IntN(8<<10)
-			if r.random.IntN(12) == 0 {
-				size += 128 << 10 // so much is written past the page cache
-			}
-		}
-		e := daybook.Event{Type: fmt.Sprintf("kind%d", r.random.IntN(5)), Data: make([]byte, size), Tags: randomTags(r.random)}
-		for at := 0; at+8 <= size; at += 8 {
-			binary.LittleEndian.PutUint64(e.Data[at:], r.random.Uint64())
-		}
-		if r.random.IntN(4) == 0 {
-			e.OccurredAt = r.now.Add(-time.Minute)
-			e.Context = daybook.Context{Who: "ann", Correlation: "c", Metadata: []byte("{}"), Why: &daybook.Cause{ID: "1", What: "click", When: r.now}}
-		}
-		events[i] = e
-	}
-	return events
-}
-
-// randomAppend returns an append that is refused now and then.
-func (r *torture) randomAppend() daybook.Append {
-	a := daybook.Append{ID: r.randomID(), Durability: r.randomDurability()}
-	for range 1 + r.random.IntN(1+r.random.IntN(3)) {
-		c := daybook.Changeset{Stream: r.randomStream(), Events: r.randomEvents()}
-		if slices.ContainsFunc(a.Changesets, func(other daybook.Changeset) bool { return other.Stream == c.Stream }) {
-			continue
-		}
-		c.Expect = r.randomExpect(c.Stream)
-		if r.random.IntN(3) == 0 {
-			c.Metadata = []byte(`{"m":1}`)
-		}
-		if r.random.IntN(5) == 0 {
-			c.Claims = append(c.Claims, r.randomClaim())
-		}
-		if r.random.IntN(5) == 0 {
-			c.Releases = append(c.Releases, r.randomClaim())
-		}
-		if r.random.IntN(6) == 0 {
-			c.References = append(c.References, r.randomStream())
-		}
-		a.Changesets = append(a.Changesets, c)
-	}
-	if r.random.IntN(5) == 0 {
-		a.Condition = &daybook.Condition{Query: randomQuery(r.random), After: r.model.end()}
-		if r.random.IntN(4) == 0 {
-			a.Condition.After = daybook.Position(r.random.Int64N(int64(r.model.end()) + 1))
-		}
-	}
-	return a
-}
-
-func (r *torture) randomClaim() daybook.Claim {
-	return daybook.Claim{Kind: "email", Value: fmt.Sprintf("%d@example.org", r.random.IntN(5))}
-}
-
-func (r *torture) randomExpect(id daybook.StreamID) daybook.Expect {
-	head, err := r.model.store.Head(context.Background(), id)
-	if err != nil {
-		panic(err)
-	}
-	wrong := 0
-	if r.random.IntN(8) == 0 {
-		wrong = 1
-	}
-	switch r.random.IntN(5) {
-	case 0:
-		return daybook.ExpectVersion(head.Version + daybook.Version(wrong))
-	case 1:
-		return daybook.ExpectChangeset(head.Changeset + daybook.ChangesetNumber(wrong))
-	case 2:
-		if head.Exists() == (wrong == 0) {
-			return daybook.ExpectExists()
-		}
-		return daybook.ExpectNone()
-	default:
-		return daybook.ExpectAny()
-	}
-}
-
-// randomImport returns changesets that follow the log, with gaps.
-func (r *torture) randomImport() proposal {
-	p := proposal{}
-	position, at := r.model.end(), r.now
-	if n := len(r.model.log); n > 0 && at.Before(r.model.log[n-1].RecordedAt) {
-		at = r.model.log[n-1].RecordedAt
-	}
-	for range 1 + r.random.IntN(3) {
-		id := daybook.StreamID{Partition: "imported", Name: fmt.Sprintf("i-%d", r.random.IntN(1000))}
-		if head, err := r.model.store.Head(context.Background(), id); err != nil || head.Exists() ||
-			slices.ContainsFunc(p.all, func(c daybook.RecordedChangeset) bool { return c.Stream == id }) {
-			continue
-		}
-		c := daybook.RecordedChangeset{Stream: id, RecordedAt: daybook.Microseconds(at)}
-		c.AppendID, c.Number, c.First = r.randomID(), 1+daybook.ChangesetNumber(r.random.IntN(3)), 1+daybook.Version(r.random.IntN(3))
-		for i, e := range r.randomEvents() {
-			position += 1 + daybook.Position(r.random.IntN(2)*r.random.IntN(5))
-			e.ID = r.randomID()
-			c.Records = append(c.Records, daybook.Record{Event: e, Stream: id, Version: c.First + daybook.Version(i), Position: position})
-		}
-		c.Count = len(c.Records)
-		p.all = append(p.all, c)
-	}
-	if p.all == nil {
-		return proposal{append: r.randomAppend()}
-	}
-	return p
+	return a.receipt.Durability.String()
 }

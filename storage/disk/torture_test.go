@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing/synctest"
 	"time"
@@ -27,6 +29,8 @@ type torture struct {
 	calm         bool
 	full         bool // the disk may be full in this life, or seem so
 	writesFail   bool // what fails in this life is a write, of some kind
+	lasting      bool // it fails each time
+	aims         bool // it fails while the store is compacted
 	segmentBytes int64
 	lax          bool // most appends ask for less than the disk
 	large        bool // events are so large that room is made ahead
@@ -35,14 +39,40 @@ type torture struct {
 
 	model  *model
 	mount  *simulated.Mount
+	pauses atomic.Uint32 // of eight calls so many let others go on first
+	calls  atomic.Uint32
 	driver *disk.Driver
 	store  *daybook.Store
 
 	steps []string // what was done, for the report of a failure
+	counts
+}
+
+// counts are of what was done to a tortured store.
+type counts struct {
 	crashes,
 	kills,
 	faults,
+	deletions,
+	compactions, // that removed something
+	cutOff, // compactions that did not end well
 	directWrites int
+}
+
+func (c *counts) add(other counts) {
+	c.crashes += other.crashes
+	c.kills += other.kills
+	c.faults += other.faults
+	c.deletions += other.deletions
+	c.compactions += other.compactions
+	c.cutOff += other.cutOff
+	c.directWrites += other.directWrites
+}
+
+// String shows the counts on one line.
+func (c counts) String() string {
+	return fmt.Sprintf("%d crashes, %d kills, %d faults, %d deletions, %d compactions and %d that were cut off, %d writes past the page cache",
+		c.crashes, c.kills, c.faults, c.deletions, c.compactions, c.cutOff, c.directWrites)
 }
 
 // tortureDir is where the store stands on the simulated disk.
@@ -108,9 +138,12 @@ func (r *torture) abandon() {
 // ends. The last life has no faults.
 func (r *torture) live(last bool) error {
 	r.disk.SetCapacity(0)
-	r.full, r.writesFail = false, false
+	r.full, r.writesFail, r.lasting = false, false, false
 	var faults []*simulated.Fault
-	if !last {
+	switch r.aims = !last && r.random.IntN(4) == 0; {
+	case r.aims:
+		r.notef("a compaction is aimed at")
+	case !last:
 		faults = r.chooseFaults()
 	}
 	clean := r.model.clean && len(faults) == 0 && !r.full
@@ -135,7 +168,11 @@ func (r *torture) live(last bool) error {
 	if err != nil && r.excused(err) == nil {
 		err = r.checkFailed()
 	}
-	return r.excused(errors.Join(err, r.end(last && err == nil)))
+	compacted := func() error { return nil }
+	if err == nil && r.random.IntN(6) == 0 {
+		compacted = r.compactToTheEnd()
+	}
+	return r.excused(errors.Join(err, r.end(last && err == nil), compacted()))
 }
 
 // excused returns err, unless it is what a fault explains.
@@ -149,7 +186,16 @@ func (r *torture) excused(err error) error {
 
 // open opens the store on a new mount.
 func (r *torture) open(faults []*simulated.Fault) (err error) {
+	if err := r.search(); err != nil {
+		return err
+	}
+	if r.random.IntN(6) == 0 && r.model.known {
+		if err := r.checkFiles(); err != nil {
+			return err
+		}
+	}
 	r.mount = r.disk.Mount(faults...)
+	r.mount.Pause = r.pause
 	var fs disk.FS = r.mount
 	if !r.direct {
 		fs = cachedFS{fs}
@@ -179,6 +225,14 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 	return nil
 }
 
+// pause lets others go on, before a call of the file system.
+func (r *torture) pause() {
+	const spread = 0x9e3779b1
+	if r.calls.Add(spread)>>29 < r.pauses.Load() {
+		runtime.Gosched()
+	}
+}
+
 // cachedFS is a file system that has only its page cache.
 type cachedFS struct{ disk.FS }
 
@@ -193,9 +247,19 @@ func (r *torture) look(fs disk.FS) error {
 		}
 		return nil // there is no store yet, or a fault struck
 	}
-	seen, err := gather(d.ReadLog(context.Background(), daybook.LogRead{}))
+	told, err := d.Told()
 	if err == nil {
-		err = r.model.mustFollow(seen)
+		err = r.model.mustFollow(told)
+	}
+	if err == nil {
+		var h *history
+		var seen []daybook.Record
+		if h, err = r.model.after(told); err == nil {
+			seen, err = gather(d.ReadLog(context.Background(), daybook.LogRead{}))
+		}
+		if err == nil {
+			err = h.mustShow(seen)
+		}
 	}
 	if errors.Is(err, daybook.ErrCorrupt) {
 		err = brokenf("a reader finds damage after a crash: %v", err)
@@ -271,7 +335,7 @@ func (r *torture) nothingOpen() error {
 // chooseFaults decides how a life ends before its time.
 func (r *torture) chooseFaults() []*simulated.Fault {
 	f := &simulated.Fault{Kind: simulated.Change, At: 1 + r.random.IntN(1+r.random.IntN(160)), Part: float64(r.random.IntN(5)) / 4}
-	names := [...]func(string) bool{nil, nil, ofLog, ofIndex, ofRoom}
+	names := [...]func(string) bool{nil, nil, ofLog, ofIndex, ofRoom, ofCompacted, ofCompacted}
 	n := r.random.IntN(len(names))
 	if f.Files = names[n]; f.Files != nil {
 		f.At = 1 + r.random.IntN(1+r.random.IntN(60))
@@ -297,6 +361,7 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 			f.At = 1 + r.random.IntN(1+r.random.IntN(40))
 		}
 		f.Err, f.Lasting = syscall.EIO, r.random.IntN(4) == 0
+		r.lasting = f.Lasting
 		if r.random.IntN(3) == 0 {
 			f.Err = fullErrors[r.random.IntN(len(fullErrors))]
 			r.full = true
@@ -324,6 +389,9 @@ var failing = [...]simulated.Kind{
 	simulated.SyncDir, simulated.Rename, simulated.Remove, simulated.Mkdir, simulated.List, simulated.Lock,
 }
 
-func ofLog(name string) bool   { return strings.HasSuffix(name, ".segment") || name == "END" }
+func ofLog(name string) bool { return strings.HasSuffix(name, ".segment") || name == "END" }
+func ofCompacted(name string) bool {
+	return strings.Contains(name, ".segment") && strings.Count(strings.TrimSuffix(name, ".new"), ".") > 1
+}
 func ofIndex(name string) bool { return strings.Contains(name, ".index") }
 func ofRoom(name string) bool  { return strings.HasPrefix(name, "SPARE") }

@@ -86,6 +86,10 @@ func (f *Fault) ends() error {
 
 // Mount is the disk as one program has it. It implements durable.FS.
 type Mount struct {
+	// Pause is called before each call, unless it is nil: so that a test lets
+	// others go on there. Set it before the mount is used.
+	Pause func()
+
 	disk   *Disk
 	faults []*Fault
 	calls  int
@@ -104,6 +108,13 @@ func (d *Disk) Mount(faults ...*Fault) *Mount {
 	}
 	d.mounted = &Mount{disk: d, faults: faults}
 	return d.mounted
+}
+
+// Add puts a fault beside those that the mount has: calls are counted from now on.
+func (m *Mount) Add(f *Fault) {
+	m.disk.mu.Lock()
+	defer m.disk.mu.Unlock()
+	m.faults = append(m.faults, f)
 }
 
 // Kill ends the program: all calls answer ErrKilled from now on. What it did
@@ -169,10 +180,18 @@ func (m *Mount) enter(kind Kind, name string) (*Fault, error) {
 	return struck, nil
 }
 
+// lock waits until it may be called, and takes disk.mu.
+func (m *Mount) lock() {
+	if m.Pause != nil {
+		m.Pause()
+	}
+	m.disk.mu.Lock()
+}
+
 // call is one call that is done whole or not at all, and what follows where it
 // answers no error.
 func (m *Mount) call(kind Kind, name string, do func() error, then ...func()) error {
-	m.disk.mu.Lock()
+	m.lock()
 	defer m.disk.mu.Unlock()
 	f, err := m.enter(kind, name)
 	if err != nil {

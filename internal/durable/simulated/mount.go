@@ -146,7 +146,7 @@ func (m *Mount) List(name string) (names []string, err error) {
 
 // SyncDir implements durable.FS.
 func (m *Mount) SyncDir(name string) error {
-	m.disk.mu.Lock()
+	m.lock()
 	defer m.disk.mu.Unlock()
 	f, err := m.enter(SyncDir, name)
 	if err != nil {
@@ -207,7 +207,7 @@ func (f *file) ReadAt(b []byte, offset int64) (n int, err error) {
 
 func (f *file) WriteAt(b []byte, offset int64) (n int, err error) {
 	m := f.mount
-	m.disk.mu.Lock()
+	m.lock()
 	defer m.disk.mu.Unlock()
 	fault, err := m.enter(Write, f.name)
 	if err == nil {
@@ -246,7 +246,7 @@ func (f *file) Truncate(size int64) error {
 
 func (f *file) Sync() error {
 	m := f.mount
-	m.disk.mu.Lock()
+	m.lock()
 	defer m.disk.mu.Unlock()
 	fault, err := m.enter(Sync, f.name)
 	if err == nil {
