@@ -278,6 +278,6 @@ func meet(place chan struct{}) {
 	select {
 	case place <- struct{}{}:
 	case <-place:
-	case <-time.After(5 * time.Millisecond):
+	case <-time.After(20 * time.Millisecond):
 	}
 }

@@ -85,7 +85,7 @@ func checkCloseTwice(s *subject) {
 	b.append("account-1", daybook.ExpectAny(), events("opened")...)
 	s.must(b.driver.Close(), "Close")
 	s.must(b.driver.Close(), "the second Close")
-	b.closed = true
+	b.closed.Store(true)
 }
 
 func checkCloseAppends(s *subject) {
@@ -110,7 +110,9 @@ func checkCloseAppends(s *subject) {
 		for range writers {
 			<-started
 		}
-		b.close()
+		if err := b.shut(); err != nil {
+			return err
+		}
 		for range writers {
 			select {
 			case err := <-ended:

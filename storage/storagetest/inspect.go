@@ -11,7 +11,7 @@ import (
 func (s *subject) inspect() {
 	s.Helper()
 	for _, b := range s.books {
-		if b.closed {
+		if b.closed.Load() {
 			continue
 		}
 		log := b.log()

@@ -267,31 +267,38 @@ func checkTimes(s *subject) {
 func checkFollow(s *subject) {
 	const writers, appends = 4, 15
 	b := s.book()
+	b.append("shared-1", daybook.ExpectAny(), event("shared"))
 	ctx, cancel := s.within()
 	defer cancel()
 	until, stop := context.WithCancel(ctx)
 	defer stop()
 	query := daybook.Query{Items: []daybook.QueryItem{{Types: []string{"shared"}}}}
-	follow := func(read daybook.LogRead, lastType string) chan error {
-		ended := make(chan error, 1)
+	// A follower is under way before anybody writes: one that comes when all is
+	// done has nothing to miss.
+	follow := func(read daybook.LogRead) chan error {
+		began, ended := make(chan struct{}), make(chan error, 1)
+		begin := sync.OnceFunc(func() { close(began) })
 		go func() {
+			defer begin()
 			var seen []daybook.Record
 			for record, err := range b.Follow(until, read) {
 				if err != nil {
 					ended <- err
 					return
 				}
-				if seen = append(seen, record); record.Type == lastType {
+				begin()
+				if seen = append(seen, record); record.Type == "last" {
 					break
 				}
 			}
 			ended <- sameIDs(seen, b, read)
 		}()
+		<-began
 		return ended
 	}
-	all := follow(daybook.LogRead{}, "last")
+	all := follow(daybook.LogRead{})
 	query.Items = append(query.Items, daybook.QueryItem{Types: []string{"last"}})
-	some := follow(daybook.LogRead{Filter: daybook.Filter{Query: query}}, "last")
+	some := follow(daybook.LogRead{Filter: daybook.Filter{Query: query}})
 	s.run(b, writers, appends)
 	b.append("shared-1", daybook.ExpectAny(), event("last"))
 	for what, ended := range map[string]chan error{"a follower of all": all, "a follower of some": some} {

@@ -230,7 +230,9 @@ func checkReopenRace(s *subject) {
 		for range writers {
 			<-started
 		}
-		b.close()
+		if err := b.shut(); err != nil {
+			return err
+		}
 		for range writers {
 			total += <-ended
 		}

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -30,7 +31,7 @@ type book struct {
 	s      *subject
 	driver daybook.Driver
 	reopen func() daybook.Driver
-	closed bool
+	closed atomic.Bool
 }
 
 // book returns a store on a fresh driver, closed when the check ends.
@@ -50,16 +51,21 @@ func (s *subject) bookOn(driver daybook.Driver) *book {
 	return b
 }
 
-// close closes the driver, once.
+// close closes the driver, once, and must succeed.
 func (b *book) close() {
 	b.s.Helper()
-	if b.closed {
-		return
-	}
-	b.closed = true
-	if err := b.Close(); err != nil {
+	if err := b.shut(); err != nil {
 		b.s.Errorf("Close: %v", err)
 	}
+}
+
+// shut closes the driver, once. It may be called by many at once, and while the
+// check ends.
+func (b *book) shut() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	return b.Close()
 }
 
 // turn closes the driver and opens its data again.
@@ -67,7 +73,8 @@ func (b *book) turn() {
 	b.s.Helper()
 	b.close()
 	b.driver = b.reopen()
-	b.Store, b.closed = daybook.New(b.driver, nil), false
+	b.Store = daybook.New(b.driver, nil)
+	b.closed.Store(false)
 }
 
 // within returns a context that ends with patience.

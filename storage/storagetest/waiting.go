@@ -141,7 +141,9 @@ func checkWaitClosed(s *subject) {
 		go func() { ended <- b.waitPast(s.Context(), after) }()
 	}
 	s.eventually("closing while others wait", func(ctx context.Context) error {
-		b.close()
+		if err := b.shut(); err != nil {
+			return err
+		}
 		for range cap(ended) {
 			select {
 			case err := <-ended:
