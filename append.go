@@ -112,13 +112,21 @@ func (e *ConflictError) lacks() bool {
 }
 
 // firstMissed returns the version at which the first missed changeset begins.
-// It halves the distance, so that a long stream is not read from its start.
+// The record behind an expected version tells it; for a changeset's number the
+// distance is halved, so that a long stream is not read from its start.
 func (s *Store) firstMissed(ctx context.Context, conflict *ConflictError) (Version, error) {
 	version, _ := conflict.Expect.Version()
 	number, _ := conflict.Expect.Changeset()
 	low, high := max(conflict.Found.First, 1), conflict.Found.Version
 	if version == 0 && number == 0 || low > high {
 		return low, nil
+	}
+	if version > 0 {
+		record, err := first(s.driver.ReadStream(ctx, conflict.Stream, StreamRead{From: version + 1, Limit: 1}))
+		if err != nil || record == nil {
+			return low, err
+		}
+		return max(low, record.Changeset.First), nil
 	}
 	for low < high {
 		middle := low + (high-low)/2
@@ -130,7 +138,7 @@ func (s *Store) firstMissed(ctx context.Context, conflict *ConflictError) (Versi
 			low = record.Version
 			continue
 		}
-		if record.Changeset.Number > number && record.Changeset.Last() > version {
+		if record.Changeset.Number > number {
 			high = max(low, record.Changeset.First)
 		} else {
 			low = record.Changeset.Last() + 1

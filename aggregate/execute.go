@@ -63,14 +63,15 @@ func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, command C,
 	}
 	start := r.now()
 	run, by := r.run(stream), commandOf(options)
-	result, err := run.execute(ctx, command, &by)
+	result, err := run.executeInTurn(ctx, command, &by)
 	r.ended(ctx, run, start, &result, err)
 	return result, err
 }
 
-// ended tells the hook, and forgets what a failure may have left behind.
+// ended tells the hook, and forgets what a failure may have left behind. A
+// refusal is none.
 func (r *Repository[S, C, E]) ended(ctx context.Context, run *run[S, C, E], start time.Time, result *Result[S, E], err error) {
-	if err != nil && run.cached {
+	if err != nil && run.cached && !run.refused {
 		r.evict(run.stream)
 	}
 	if r.hooks.OnExecuted != nil {
@@ -79,6 +80,18 @@ func (r *Repository[S, C, E]) ended(ctx context.Context, run *run[S, C, E], star
 			Receipt: result.Receipt, Err: err, Took: r.now().Sub(start),
 		})
 	}
+}
+
+// executeInTurn executes when nobody else of this process works on the stream.
+func (r *run[S, C, E]) executeInTurn(ctx context.Context, command C, by *command) (Result[S, E], error) {
+	turn, err := r.turns.Take(ctx, r.retry.MaxWait, notInside, r.stream)
+	if err != nil {
+		return Result[S, E]{Tries: 1}, err
+	}
+	if turn != nil {
+		defer turn.Pass()
+	}
+	return r.execute(ctx, command, by)
 }
 
 // execute decides until the decision is stored.
@@ -210,6 +223,9 @@ func (r *run[S, C, E]) nothing(ctx context.Context, at Loaded[S], after S, by *c
 		}
 	}
 	if refusal != nil {
+		if r.refused = !spoilsStates(refusal); r.refused {
+			r.keep(at)
+		}
 		return Result[S, E]{Tries: try}, refusal
 	}
 	at.State = after

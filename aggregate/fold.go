@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -72,6 +73,13 @@ func (m *machine[S, C, E]) fold(state S, events []E) (_ S, err error) {
 		state = m.evolve(state, events[at])
 	}
 	return state, nil
+}
+
+// spoilsStates reports whether a state may be damaged that this has happened
+// to: whoever panics while it folds may have begun to change what it was given.
+func spoilsStates(err error) bool {
+	var failed *EvolveError
+	return errors.As(err, &failed)
 }
 
 // in says in err where it happened.

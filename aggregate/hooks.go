@@ -27,7 +27,7 @@ type Conflict struct {
 	Try    int           // the one that failed, from 1
 	Missed int           // how many records were folded from the conflict itself
 	Read   int           // how many had to be read besides
-	Wait   time.Duration // before the next try
+	Wait   time.Duration // before the next try; most often none, see Retry
 }
 
 // Executed tells how a command ended.

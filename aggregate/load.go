@@ -60,6 +60,7 @@ type run[S, C, E any] struct {
 	record  daybook.Record // the one that is folded: here, so that not each takes memory of its own
 	records int            // how many were read
 	cached  bool
+	refused bool // by Decide, on a state that is as it should be
 }
 
 func (c *core[S, C, E]) run(stream daybook.StreamID) *run[S, C, E] {

@@ -182,7 +182,7 @@ func TestAnApplyThatPanicsStoresNothing(t *testing.T) {
 
 func TestObjectsTakePartInTransactions(t *testing.T) {
 	store := newStore(t)
-	objects := wallets(t, store, nil)
+	objects, others := wallets(t, store, nil), wallets(t, store, nil)
 	_, _ = objects.Update(t.Context(), "ann", func(w *wallet) error { w.Deposit(10); return nil }, nil)
 	runs := 0
 	_, err := aggregate.Transact(t.Context(), store, func(ctx context.Context, tx *aggregate.Transaction) error {
@@ -193,8 +193,8 @@ func TestObjectsTakePartInTransactions(t *testing.T) {
 			return err
 		}
 		if runs++; runs == 1 {
-			_, _ = objects.Update(ctx, "bob", func(w *wallet) error { w.Deposit(1); return nil }, nil)
-			_, _ = objects.Update(ctx, "ann", func(w *wallet) error { w.Deposit(1); return nil }, nil)
+			_, _ = others.Update(ctx, "bob", func(w *wallet) error { w.Deposit(1); return nil }, nil)
+			_, _ = others.Update(ctx, "ann", func(w *wallet) error { w.Deposit(1); return nil }, nil)
 		}
 		_, err := objects.UpdateIn(ctx, tx, "bob", func(w *wallet) error { w.Deposit(5); return nil })
 		return err

@@ -47,42 +47,42 @@ func receiptOf(ctx context.Context, store *daybook.Store, id daybook.ID, streams
 	return daybook.Receipt{}, false, reused
 }
 
+// The records of an append that was decided otherwise are looked for in pieces,
+// each twice as long as the one before: most often it was one of the last.
+const firstPiece = 32
+
 // positionOf returns the position of a record of the append in a stream; 0 if
 // there is none.
 func positionOf(ctx context.Context, store *daybook.Store, id daybook.ID, stream daybook.StreamID) (daybook.Position, error) {
-	for record, err := range store.ReadStream(ctx, stream, daybook.StreamRead{Backwards: true, Borrow: true}) {
-		if err != nil {
-			return 0, err
+	to := daybook.Version(0)
+	for piece := firstPiece; ; piece *= 2 {
+		n := 0
+		for record, err := range store.ReadStream(ctx, stream, daybook.StreamRead{To: to, Backwards: true, Limit: piece, Borrow: true}) {
+			if err != nil {
+				return 0, err
+			}
+			if record.Changeset.AppendID == id {
+				return record.Position, nil
+			}
+			n, to = n+1, record.Version-1
 		}
-		if record.Changeset.AppendID == id {
-			return record.Position, nil
+		if n < piece || to == 0 {
+			return 0, nil
 		}
 	}
-	return 0, nil
 }
 
 // receiptAt puts the receipt of an append together from its records, which
 // stand around a position: the changesets of one append are neighbours.
 func receiptAt(ctx context.Context, store *daybook.Store, id daybook.ID, position daybook.Position) (daybook.Receipt, error) {
-	from := position
-	for record, err := range store.ReadLog(ctx, daybook.LogRead{To: position, Backwards: true, Borrow: true}) {
-		if err != nil {
-			return daybook.Receipt{}, err
-		}
-		if record.Changeset.AppendID != id {
-			break
-		}
-		from = record.Position
-	}
 	receipt := daybook.Receipt{AppendID: id, Repeated: true}
-	for record, err := range store.ReadLog(ctx, daybook.LogRead{After: from - 1, Borrow: true}) {
-		if err != nil {
-			return daybook.Receipt{}, err
-		}
+	from := position
+	err := eachOf(ctx, store, id, daybook.LogRead{To: position, Backwards: true}, func(record *daybook.Record) { from = record.Position })
+	if err != nil {
+		return receipt, err
+	}
+	err = eachOf(ctx, store, id, daybook.LogRead{After: from - 1}, func(record *daybook.Record) {
 		header := record.Changeset
-		if header.AppendID != id {
-			break
-		}
 		last := len(receipt.Changesets) - 1
 		if last < 0 || receipt.Changesets[last].Stream != record.Stream {
 			receipt.Changesets = append(receipt.Changesets, daybook.ChangesetReceipt{
@@ -91,6 +91,31 @@ func receiptAt(ctx context.Context, store *daybook.Store, id daybook.ID, positio
 			receipt.RecordedAt, last = record.RecordedAt, last+1
 		}
 		receipt.Changesets[last].LastPosition = record.Position
+	})
+	return receipt, err
+}
+
+// eachOf looks at the records of an append from one end of it on.
+func eachOf(ctx context.Context, store *daybook.Store, id daybook.ID, read daybook.LogRead, look func(record *daybook.Record)) error {
+	read.Borrow = true
+	for read.Limit = firstPiece; ; read.Limit *= 2 {
+		n := 0
+		for record, err := range store.ReadLog(ctx, read) {
+			if err != nil {
+				return err
+			}
+			if record.Changeset.AppendID != id {
+				return nil
+			}
+			look(&record)
+			if n++; read.Backwards {
+				read.To = record.Position - 1
+			} else {
+				read.After = record.Position
+			}
+		}
+		if n < read.Limit || read.Backwards && read.To == 0 {
+			return nil
+		}
 	}
-	return receipt, nil
 }

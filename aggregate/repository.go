@@ -25,6 +25,7 @@ type core[S, C, E any] struct {
 	codec      *codec.Codec[E]
 	machine    machine[S, C, E]
 	cache      *cache[S] // nil for none
+	turns      *deciding.Turns
 	snapshots  *snapshots[S]
 	retry      deciding.Retry
 	maxTries   int
@@ -52,11 +53,16 @@ type Options[S, E any] struct {
 }
 
 // Retry says how often and when a command is decided again after a conflict,
-// and an append sent again whose outcome is unknown. The wait before the nth
-// retry is random, between nothing and MinWait doubled n-1 times. Zero fields
-// mean the defaults.
+// and an append sent again whose outcome is unknown. Two retries are sent at
+// once, on what the conflict has told, the third waits, and so on: the waits are
+// random, between nothing and MinWait, doubled each time up to MaxWait. Zero
+// fields mean the defaults.
+//
+// Commands on one aggregate that meet in one repository go one after the other
+// and do not collide. None waits for longer than MaxWait for another that does
+// not get on.
 type Retry struct {
-	MaxTries int           // the first one too; default 50, 1 is none
+	MaxTries int           // the first one too; default 150, 1 is none
 	MinWait  time.Duration // default 1 ms
 	MaxWait  time.Duration // default 250 ms
 	// Rand returns numbers from 0 up to 1. Default rand.Float64.
@@ -81,7 +87,7 @@ func (r Retry) policy() (deciding.Retry, int) {
 		p.Sleep = deciding.Sleep
 	}
 	if r.MaxTries <= 0 {
-		r.MaxTries = 50
+		r.MaxTries = 150
 	}
 	return p, r.MaxTries
 }
@@ -117,7 +123,7 @@ func build[S, C, E any](store *daybook.Store, streamType string, events *codec.C
 		options = &Options[S, E]{}
 	}
 	c := &core[S, C, E]{
-		store: store, streamType: streamType, codec: events, machine: m, hooks: options.Hooks, now: options.Now,
+		store: store, streamType: streamType, codec: events, machine: m, hooks: options.Hooks, now: options.Now, turns: deciding.NewTurns(),
 	}
 	if c.now == nil {
 		c.now = time.Now

@@ -1,12 +1,13 @@
 package aggregate
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/deciding"
 )
 
 // TransactionOptions say more about a transaction. Nil and zero fields mean the
@@ -36,11 +37,18 @@ type Transaction struct {
 	store *daybook.Store
 	by    *command
 	parts []part
+	turns queue
+	wrong error // what a command of this try failed with
+	ended bool
+
+	retry    deciding.Retry
+	maxTries int
 }
 
 // part is one aggregate in a transaction.
 type part interface {
 	stream() daybook.StreamID
+	turns() *deciding.Turns
 	// changeset returns what the aggregate adds; ok is false for nothing.
 	changeset(by *command) (c daybook.Changeset, ok bool, err error)
 	// restart forgets what was decided.
@@ -48,8 +56,12 @@ type part interface {
 	// refresh brings a state that came from a cache to the newest version, and
 	// reports whether it was an older one.
 	refresh(ctx context.Context) (moved bool, err error)
+	// renew brings a state to what is known here after others had their turn.
+	renew(ctx context.Context) error
 	rebase(ctx context.Context, conflict *daybook.ConflictError) (missed, read int, err error)
 	settle(at time.Time, c *daybook.ChangesetReceipt)
+	// keep puts a state that is current into the cache, evict takes it out.
+	keep()
 	evict()
 }
 
@@ -66,26 +78,28 @@ type part interface {
 // It fails as Execute does, and with *daybook.UnsupportedError where the
 // storage cannot append to several streams.
 func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Context, tx *Transaction) error, options *TransactionOptions) (TransactionResult, error) {
+	switch {
+	case store == nil:
+		return TransactionResult{}, &SetupError{What: "store", Reason: "must not be nil"}
+	case run == nil:
+		return TransactionResult{}, &SetupError{What: "run", Reason: "must not be nil"}
+	}
 	if options == nil {
 		options = &TransactionOptions{}
 	}
 	by := commandOf(&options.CommandOptions)
-	retry, maxTries := options.Retry.policy()
 	tx := &Transaction{store: store, by: &by}
+	tx.retry, tx.maxTries = options.Retry.policy()
+	defer func() {
+		tx.turns.leave()
+		tx.ended = true
+	}()
 	for try := 1; ; try++ {
-		for _, p := range tx.parts {
-			p.restart()
+		changesets, adds, refused, err := tx.decide(ctx, run)
+		if err != nil {
+			return TransactionResult{Tries: try}, err
 		}
-		a := daybook.Append{ID: by.ID, Durability: by.Durability}
-		refused := run(ctx, tx)
-		var adds []part
-		if refused == nil {
-			var err error
-			if a.Changesets, adds, err = tx.changesets(); err != nil {
-				return TransactionResult{Tries: try}, err
-			}
-		}
-		if len(a.Changesets) == 0 {
+		if len(changesets) == 0 {
 			moved, err := tx.refresh(ctx)
 			if err != nil {
 				return TransactionResult{Tries: try}, err
@@ -95,7 +109,7 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 			}
 			return tx.nothing(ctx, try, refused)
 		}
-		receipt, err := send(ctx, store, &retry, a, &by)
+		receipt, err := send(ctx, store, &tx.retry, daybook.Append{ID: by.ID, Changesets: changesets, Durability: by.Durability}, &by)
 		var conflict *daybook.ConflictError
 		switch {
 		case err == nil:
@@ -103,24 +117,59 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 			return TransactionResult{Receipt: receipt, Tries: try}, nil
 		case !errors.As(err, &conflict):
 			return tx.failed(ctx, try, err)
-		case try >= maxTries:
+		case try >= tx.maxTries:
 			return TransactionResult{Tries: try}, &ContendedError{Tries: try, Err: err}
 		}
-		told := Conflict{Stream: conflict.Stream, Try: try, Wait: retry.Before(try)}
-		for _, p := range adds {
-			if p.stream() == conflict.Stream {
-				if told.Missed, told.Read, err = p.rebase(ctx, conflict); err != nil {
-					return TransactionResult{Tries: try}, err
-				}
-			}
-		}
-		if options.OnConflict != nil {
-			options.OnConflict(ctx, told)
-		}
-		if err := retry.Sleep(ctx, told.Wait); err != nil {
+		if err := tx.again(ctx, adds, conflict, try, options.OnConflict); err != nil {
 			return TransactionResult{Tries: try}, err
 		}
 	}
+}
+
+// decide runs the function until what it adds was decided in turn.
+func (tx *Transaction) decide(ctx context.Context, run func(context.Context, *Transaction) error) (changesets []daybook.Changeset, adds []part, refused, err error) {
+	for {
+		if refused = tx.ask(ctx, run); refused != nil {
+			return nil, nil, refused, nil
+		}
+		if changesets, adds, err = tx.changesets(); err != nil || len(adds) == 0 {
+			return nil, nil, nil, err
+		}
+		waited, err := tx.turns.take(ctx, adds, tx.retry.MaxWait)
+		if err != nil || !waited {
+			return changesets, adds, nil, err
+		}
+		for _, p := range adds {
+			if err := p.renew(ctx); err != nil {
+				return nil, nil, nil, err
+			}
+		}
+	}
+}
+
+// ask runs the function once, from the beginning.
+func (tx *Transaction) ask(ctx context.Context, run func(context.Context, *Transaction) error) error {
+	for _, p := range tx.parts {
+		p.restart()
+	}
+	tx.wrong = nil
+	return cmp.Or(run(ctx, tx), tx.wrong)
+}
+
+// again brings the states to where the conflict found them, and waits.
+func (tx *Transaction) again(ctx context.Context, adds []part, conflict *daybook.ConflictError, try int, tell func(context.Context, Conflict)) (err error) {
+	told := Conflict{Stream: conflict.Stream, Try: try, Wait: tx.retry.Before(try)}
+	for _, p := range adds {
+		if p.stream() == conflict.Stream {
+			if told.Missed, told.Read, err = p.rebase(ctx, conflict); err != nil {
+				return err
+			}
+		}
+	}
+	if tell != nil {
+		tell(ctx, told)
+	}
+	return tx.retry.Sleep(ctx, told.Wait)
 }
 
 // changesets returns what the transaction adds, and which parts add it.
@@ -149,12 +198,12 @@ func (tx *Transaction) refresh(ctx context.Context) (moved bool, err error) {
 	return moved, nil
 }
 
+// settle takes note of what was stored. After a repeat there is nothing new.
 func (tx *Transaction) settle(receipt daybook.Receipt, adds []part) {
+	if receipt.Repeated {
+		return
+	}
 	for i, p := range adds {
-		if receipt.Repeated {
-			p.evict()
-			continue
-		}
 		p.settle(receipt.RecordedAt, &receipt.Changesets[i])
 	}
 }
@@ -169,6 +218,13 @@ func (tx *Transaction) nothing(ctx context.Context, try int, refused error) (Tra
 		}
 		if known {
 			return TransactionResult{Receipt: receipt, Tries: try}, nil
+		}
+	}
+	for _, p := range tx.parts {
+		if spoilsStates(refused) {
+			p.evict()
+		} else {
+			p.keep()
 		}
 	}
 	return TransactionResult{Tries: try}, refused
@@ -195,134 +251,3 @@ func (tx *Transaction) streams() []daybook.StreamID {
 	}
 	return streams
 }
-
-// member is an aggregate of one repository in a transaction.
-type member[S, C, E any] struct {
-	*run[S, C, E]
-	at     Loaded[S] // as it is stored
-	fresh  bool      // at was read, not taken from the cache
-	spoilt bool      // at.State was used up by deciding on it
-	stale  bool      // it must be read again before it is used
-	now    S         // with the events of this try
-	added  []E       // by this try
-}
-
-// ExecuteIn runs a command on an aggregate as a part of a transaction. Commands
-// that came before in it are seen. It returns the aggregate with its events,
-// which have no version yet; it fails with the error of Decide, and what it
-// fails with must be returned by the function of Transact.
-func (r *Repository[S, C, E]) ExecuteIn(ctx context.Context, tx *Transaction, id string, command C) (Loaded[S], error) {
-	m, err := r.join(ctx, tx, id)
-	if err != nil {
-		return Loaded[S]{}, err
-	}
-	m.spoilt = m.machine.spoils()
-	events, after, err := m.machine.attempt(m.run.stream, m.now, command)
-	if err == nil && len(events) == 0 && len(m.added) == 0 && !m.fresh {
-		// Nothing is appended here that could be refused: see whether it is
-		// still true that there is nothing to do.
-		if err = m.renew(ctx); err == nil {
-			events, after, err = m.machine.attempt(m.run.stream, m.now, command)
-		}
-	}
-	if err != nil {
-		return Loaded[S]{}, err
-	}
-	m.now, m.added = after, append(m.added, events...)
-	return m.loaded(), nil
-}
-
-// LoadIn returns an aggregate as a part of a transaction, with the events that
-// this has added to it.
-func (r *Repository[S, C, E]) LoadIn(ctx context.Context, tx *Transaction, id string) (Loaded[S], error) {
-	m, err := r.join(ctx, tx, id)
-	if err == nil && len(m.added) == 0 && !m.fresh {
-		err = m.renew(ctx)
-	}
-	if err != nil {
-		return Loaded[S]{}, err
-	}
-	return m.loaded(), nil
-}
-
-// renew brings a state from the cache up to date before anything is added.
-func (m *member[S, C, E]) renew(ctx context.Context) error {
-	_, err := m.refresh(ctx)
-	m.now = m.at.State
-	return err
-}
-
-// join makes an aggregate a part of a transaction, or finds it there.
-func (r *Repository[S, C, E]) join(ctx context.Context, tx *Transaction, id string) (*member[S, C, E], error) {
-	if tx.store != r.store {
-		return nil, &SetupError{What: "transaction", Reason: "it is on another store than the repository"}
-	}
-	stream, err := r.stream(id)
-	if err != nil {
-		return nil, err
-	}
-	var m *member[S, C, E]
-	for _, p := range tx.parts {
-		if p.stream() != stream {
-			continue
-		}
-		known, same := p.(*member[S, C, E])
-		if !same || known.core != r.core {
-			return nil, &SetupError{What: "transaction", Reason: fmt.Sprintf("two repositories work on stream %q", stream)}
-		}
-		m = known
-	}
-	if m == nil {
-		m = &member[S, C, E]{run: r.run(stream)}
-		if m.at, m.fresh, err = m.base(ctx); err != nil {
-			return nil, err
-		}
-		m.restart()
-		tx.parts = append(tx.parts, m)
-	}
-	if m.stale {
-		if m.at, err = m.load(ctx, AsOf{}); err != nil {
-			return nil, err
-		}
-		m.now, m.spoilt, m.stale = m.at.State, false, false
-	}
-	return m, nil
-}
-
-func (m *member[S, C, E]) loaded() Loaded[S] {
-	at := m.at
-	at.State = m.now
-	return at
-}
-
-func (m *member[S, C, E]) stream() daybook.StreamID { return m.run.stream }
-
-func (m *member[S, C, E]) changeset(by *command) (daybook.Changeset, bool, error) {
-	if len(m.added) == 0 {
-		return daybook.Changeset{}, false, nil
-	}
-	c, err := m.run.changeset(m.at.Version, m.added, by)
-	return c, true, err
-}
-
-func (m *member[S, C, E]) restart() { m.now, m.added, m.stale = m.at.State, nil, m.spoilt }
-
-func (m *member[S, C, E]) refresh(ctx context.Context) (bool, error) {
-	if m.fresh {
-		return false, nil
-	}
-	m.fresh = true
-	return m.run.refresh(ctx, &m.at)
-}
-
-func (m *member[S, C, E]) rebase(ctx context.Context, conflict *daybook.ConflictError) (missed, read int, err error) {
-	m.fresh, m.spoilt = true, false
-	return m.run.rebase(ctx, &m.at, conflict)
-}
-
-func (m *member[S, C, E]) settle(at time.Time, c *daybook.ChangesetReceipt) {
-	to := m.at.after(m.now, at, c)
-	m.stored(m.at, &to)
-}
-
-func (m *member[S, C, E]) evict() { m.core.evict(m.run.stream) }

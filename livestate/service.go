@@ -60,8 +60,9 @@ type Options[E any] struct {
 	Group int
 	// RetryDelay is how long the background waits after a failure. Default 5 s.
 	RetryDelay time.Duration
-	// MinWait and MaxWait bound the random wait before an append is tried
-	// again, which doubles each time. Default 1 ms and 250 ms.
+	// MinWait and MaxWait bound the random waits of an append that meets
+	// conflicts: two retries are sent at once, the third waits, and so on, each
+	// time up to twice as long. Default 1 ms and 250 ms.
 	MinWait, MaxWait time.Duration
 	// Rand returns numbers from 0 up to 1. Default rand.Float64.
 	Rand func() float64

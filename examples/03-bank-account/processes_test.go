@@ -39,6 +39,15 @@ const (
 type report struct {
 	Done, Refused, Repeated, Conflicts int64
 	IDs                                []string // of the transfers that were stored
+	Tries                              int      // the most that one command took
+	Slowest                            time.Duration
+}
+
+// add adds what another has done.
+func (r *report) add(o report) {
+	r.Done, r.Refused, r.Repeated, r.Conflicts = r.Done+o.Done, r.Refused+o.Refused, r.Repeated+o.Repeated, r.Conflicts+o.Conflicts
+	r.IDs = append(r.IDs, o.IDs...)
+	r.Tries, r.Slowest = max(r.Tries, o.Tries), max(r.Slowest, o.Slowest)
 }
 
 // TestMoneyIsConservedByFourProcesses transfers between ten accounts from 200
@@ -88,8 +97,8 @@ func TestMoneyIsConservedByFourProcesses(t *testing.T) {
 	if found, err := verify.Store(t.Context(), store, nil); err != nil || !found.OK() {
 		t.Errorf("verify: %+v, %v", found, err)
 	}
-	t.Logf("%d transfers in %d s, %d a second; %d refused, %d repeats, %d conflicts decided again",
-		all.Done, seconds, all.Done/int64(seconds), all.Refused, all.Repeated, all.Conflicts)
+	t.Logf("%d transfers in %d s, %d a second; %d refused, %d repeats, %d conflicts decided again; at most %d tries and %v for a command",
+		all.Done, seconds, all.Done/int64(seconds), all.Refused, all.Repeated, all.Conflicts, all.Tries, all.Slowest.Round(time.Millisecond))
 	if all.Done == 0 || all.Conflicts == 0 || all.Repeated == 0 {
 		t.Error("nothing was contended, so that nothing was shown")
 	}
@@ -138,8 +147,11 @@ func runProcesses(t *testing.T, address string, seconds int, seed uint64) report
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all.Done, all.Refused, all.Repeated, all.Conflicts = all.Done+one.Done, all.Refused+one.Refused, all.Repeated+one.Repeated, all.Conflicts+one.Conflicts
-			all.IDs = append(all.IDs, one.IDs...)
+			all.add(one)
+			t.Logf("process %d: %d transfers", p, one.Done)
+			if one.Done == 0 {
+				t.Errorf("process %d did not get through", p)
+			}
 		})
 	}
 	group.Wait()
@@ -200,8 +212,7 @@ func process(address string) int {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			all.Done, all.Refused, all.Repeated, all.Conflicts = all.Done+one.Done, all.Refused+one.Refused, all.Repeated+one.Repeated, all.Conflicts+one.Conflicts
-			all.IDs = append(all.IDs, one.IDs...)
+			all.add(one)
 		})
 	}
 	group.Wait()
@@ -219,7 +230,6 @@ func customer(store *daybook.Store, accounts *Accounts, number int, seed uint64,
 	random := rand.New(rand.NewPCG(seed, uint64(number)))
 	var done report
 	options := &aggregate.TransactionOptions{
-		Retry:      aggregate.Retry{MaxTries: 10_000, MinWait: 5 * time.Millisecond},
 		OnConflict: func(context.Context, aggregate.Conflict) { done.Conflicts++ },
 	}
 	for i := 0; time.Now().Before(until); i++ {
@@ -233,6 +243,7 @@ func customer(store *daybook.Store, accounts *Accounts, number int, seed uint64,
 		}
 		stored := false
 		for range times {
+			start := time.Now()
 			result, err := aggregate.Transact(context.Background(), store, func(ctx context.Context, tx *aggregate.Transaction) error {
 				if _, err := accounts.ExecuteIn(ctx, tx, strconv.Itoa(from), withdraw(amount)); err != nil {
 					return err
@@ -240,6 +251,7 @@ func customer(store *daybook.Store, accounts *Accounts, number int, seed uint64,
 				_, err := accounts.ExecuteIn(ctx, tx, strconv.Itoa(to), deposit(amount))
 				return err
 			}, options)
+			done.Tries, done.Slowest = max(done.Tries, result.Tries), max(done.Slowest, time.Since(start))
 			switch {
 			case errors.Is(err, errFunds):
 				done.Refused++

@@ -20,10 +20,26 @@ type Retry struct {
 	Sleep   func(ctx context.Context, d time.Duration) error
 }
 
-// Before returns how long to wait before retry n, from 1: anything from
-// nothing to MinWait, doubled each time up to MaxWait. Those who collide wait
-// differently long, so that they do not collide again.
+// Before returns how long to wait before retry n of a decision, from 1, when a
+// conflict has told what was missed: most often not at all.
+//
+// What a conflict tells is never newer than when it arrives, so a retry is sent
+// at once; whoever waits first finds that others have gone on, and loses again.
+// A second one is, since one conflict tells of one stream, and an append may
+// hold several. But all who retry at once are in each other's way: the third
+// retry waits, and each third one after it longer, up to anything from nothing
+// to MinWait, doubled each time up to MaxWait.
 func (r *Retry) Before(n int) time.Duration {
+	if n%3 != 0 {
+		return 0
+	}
+	return r.within(n / 3)
+}
+
+// within returns anything from nothing to MinWait, doubled n-1 times, up to
+// MaxWait. Those who collide wait differently long, so that
+// they do not collide again.
+func (r *Retry) within(n int) time.Duration {
 	bound := r.MaxWait
 	if shift := n - 1; shift < 32 {
 		bound = min(bound, r.MinWait<<shift)
@@ -31,11 +47,9 @@ func (r *Retry) Before(n int) time.Duration {
 	return time.Duration(r.Rand() * float64(bound))
 }
 
-// Wait waits before retry n and returns how long, or the error of ctx.
-func (r *Retry) Wait(ctx context.Context, n int) (time.Duration, error) {
-	d := r.Before(n)
-	return d, r.Sleep(ctx, d)
-}
+// Resend waits before an append of unknown outcome is sent again, for the nth
+// time, or returns the error of ctx.
+func (r *Retry) Resend(ctx context.Context, n int) error { return r.Sleep(ctx, r.within(n)) }
 
 // Sleep waits for d, or until ctx ends, and then returns its error.
 func Sleep(ctx context.Context, d time.Duration) error {
@@ -78,7 +92,7 @@ func Send(ctx context.Context, store *daybook.Store, retry *Retry, a daybook.App
 		case try == maxSends || errors.Is(err, daybook.ErrFailed) || errors.Is(err, daybook.ErrRefused) || ctx.Err() != nil:
 			return receipt, unknown(err)
 		}
-		if _, waited := retry.Wait(ctx, try); waited != nil {
+		if retry.Resend(ctx, try) != nil {
 			return receipt, unknown(err)
 		}
 	}

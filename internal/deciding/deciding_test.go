@@ -3,6 +3,7 @@ package deciding_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,14 +20,29 @@ func retry(rand float64) *deciding.Retry {
 	}
 }
 
-func TestWaitsDoubleUpToABound(t *testing.T) {
-	for n, want := range map[int]time.Duration{1: 1, 2: 2, 4: 8, 5: 10, 40: 10, 1000: 10} {
+func TestEachThirdRetryWaitsTwiceAsLongUpToABound(t *testing.T) {
+	for n, want := range map[int]time.Duration{1: 0, 2: 0, 3: 1, 4: 0, 5: 0, 6: 2, 12: 8, 15: 10, 16: 0, 120: 10, 1000: 0, 3000: 10} {
 		if got := retry(1).Before(n); got != want*time.Millisecond {
 			t.Errorf("before retry %d at most %v, want %v", n, got, want*time.Millisecond)
 		}
 	}
-	if got := retry(0).Before(5); got != 0 {
+	if got := retry(0).Before(15); got != 0 {
 		t.Errorf("at least %v", got)
+	}
+}
+
+func TestEachResendWaits(t *testing.T) {
+	var slept []time.Duration
+	r := retry(1)
+	r.Sleep = func(_ context.Context, d time.Duration) error { slept = append(slept, d); return nil }
+	for n := range 5 {
+		if err := r.Resend(t.Context(), n+1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []time.Duration{time.Millisecond, 2 * time.Millisecond, 4 * time.Millisecond, 8 * time.Millisecond, 10 * time.Millisecond}
+	if !slices.Equal(slept, want) {
+		t.Errorf("it slept %v, want %v", slept, want)
 	}
 }
 
