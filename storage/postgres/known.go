@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"github.com/daybook-go/daybook"
 )
 
@@ -155,22 +157,73 @@ func (k *known) learn(b *batch, v *verdict, before int64) {
 	}
 }
 
-// arguments returns what the function append_known is called with.
-func (f *forecast) arguments(b *batch, clock *time.Time) []any {
-	n := b.events
-	versions, numbers := make([]int64, 0, n), make([]int64, 0, n)
-	ordinals, places, counts, nths := make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n), make([]int32, 0, n)
-	appends, ids := make([][16]byte, 0, n), make([][16]byte, 0, n)
-	partitions, streams, types, texts := make([]string, 0, n), make([]string, 0, n), make([]string, 0, n), make([]string, 0, n)
+// columns are the arrays of append_known while they are gathered, an element an
+// event.
+type columns struct {
+	versions, numbers              []int64
+	ordinals, places, counts, nths []int32
+	appends, ids                   []daybook.ID
+	parameters                     parameterList
+}
+
+var columnsPool = sync.Pool{New: func() any { return new(columns) }}
+
+// parametersOf returns what the function append_known is called with. It is
+// good until the columns are given back.
+func (f *forecast) parametersOf(b *batch, clock *time.Time, c *columns) *parameterList {
+	c.versions, c.numbers = c.versions[:0], c.numbers[:0]
+	c.ordinals, c.places, c.counts, c.nths = c.ordinals[:0], c.places[:0], c.counts[:0], c.nths[:0]
+	c.appends, c.ids = c.appends[:0], c.ids[:0]
 	for i, e := range b.entries {
-		c, r := &e.append.Changesets[0], &f.receipts[i].Changesets[0]
-		for j := range c.Events {
-			versions, numbers = append(versions, int64(r.First)+int64(j)), append(numbers, int64(r.Number))
-			ordinals, places, counts, nths = append(ordinals, int32(i+1)), append(places, int32(j)), append(counts, int32(len(c.Events))), append(nths, int32(j))
-			appends, ids = append(appends, e.append.ID), append(ids, c.Events[j].ID)
-			partitions, streams = append(partitions, c.Stream.Partition), append(streams, c.Stream.Name)
-			types, texts = append(types, c.Events[j].Type), append(texts, string(c.Events[j].Data))
+		events, r := e.append.Changesets[0].Events, &f.receipts[i].Changesets[0]
+		for j := range events {
+			c.versions, c.numbers = append(c.versions, int64(r.First)+int64(j)), append(c.numbers, int64(r.Number))
+			c.ordinals, c.places = append(c.ordinals, int32(i+1)), append(c.places, int32(j))
+			c.counts, c.nths = append(c.counts, int32(len(events))), append(c.nths, int32(j))
+			c.appends, c.ids = append(c.appends, e.append.ID), append(c.ids, events[j].ID)
 		}
 	}
-	return []any{f.position, f.ordinal, f.deletions, f.recordedAt, clock, versions, ordinals, numbers, places, counts, nths, appends, ids, partitions, streams, types, texts}
+	p := &c.parameters
+	p.values, p.types, p.memory = p.values[:0], p.types[:0], p.memory[:0]
+	if need := b.bytes + b.events*(128+2*averageName); cap(p.memory) < need {
+		p.memory = make([]byte, 0, need)
+	}
+	p.int64(f.position)
+	p.int64(f.ordinal)
+	p.int64(f.deletions)
+	p.time(&f.recordedAt)
+	p.time(clock)
+	p.int64s(c.versions)
+	p.int32s(c.ordinals)
+	p.int64s(c.numbers)
+	p.int32s(c.places)
+	p.int32s(c.counts)
+	p.int32s(c.nths)
+	p.ids(c.appends)
+	p.ids(c.ids)
+	p.texts(b, func(memory []byte, c *daybook.Changeset, _ *daybook.Event) []byte {
+		return appendText(memory, c.Stream.Partition)
+	})
+	p.texts(b, func(memory []byte, c *daybook.Changeset, _ *daybook.Event) []byte {
+		return appendText(memory, c.Stream.Name)
+	})
+	p.texts(b, func(memory []byte, _ *daybook.Changeset, e *daybook.Event) []byte { return appendText(memory, e.Type) })
+	p.texts(b, func(memory []byte, _ *daybook.Changeset, e *daybook.Event) []byte { return appendText(memory, e.Data) })
+	return p
+}
+
+// averageName is how long the names of streams and types are thought to be, to
+// begin with.
+const averageName = 64
+
+// texts writes an array with a text of each event.
+func (p *parameterList) texts(b *batch, add func([]byte, *daybook.Changeset, *daybook.Event) []byte) {
+	from := p.array(b.events, pgtype.TextOID)
+	for _, e := range b.entries {
+		c := &e.append.Changesets[0]
+		for j := range c.Events {
+			p.memory = add(p.memory, c, &c.Events[j])
+		}
+	}
+	p.end(from, pgtype.TextArrayOID)
 }

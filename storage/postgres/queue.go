@@ -17,13 +17,19 @@ type queue struct {
 	mu      sync.Mutex // guards all below
 	waiting []*entry
 	sending int // how many batches are on their way
-	// sendingKnown is set where the outcome of the newest of them is worked out.
+	// sendingKnown is set where the outcome of the newest of them is worked out,
+	// and newest is how many appends that has.
 	sendingKnown bool
+	newest       int
 }
 
 // maxSending is how many batches are on their way at once. The server stores
 // one after the other; the second is received while the first is stored.
-const maxSending = 1
+const maxSending = 2
+
+// leastSecond is how many appends a batch must have to leave before the one
+// before it is stored: a small one is quicker, and could overtake it.
+const leastSecond = 32
 
 // entry is an append in the queue.
 type entry struct {
@@ -50,7 +56,7 @@ func (q *queue) append(ctx context.Context, a *daybook.Append) (daybook.Receipt,
 	if q.sending == 0 && len(q.waiting) == 0 {
 		q.sending++
 		b := newBatch(e)
-		q.sendingKnown = q.driver.known.forecast(b)
+		q.sendingKnown, q.newest = q.driver.known.forecast(b), 1
 		q.mu.Unlock()
 		q.driver.send(ctx, b)
 		q.sent()
@@ -98,11 +104,12 @@ func (q *queue) sent() {
 }
 
 // sendLocked sends what waits, as far as it can go now: a batch whose outcome is
-// worked out may follow another such one, every other goes alone.
+// worked out may follow another such one, once it is as large; every other goes
+// alone.
 func (q *queue) sendLocked() {
 	for len(q.waiting) > 0 {
 		known := q.driver.known.foresees(q.waiting[0])
-		if q.sending > 0 && (!known || !q.sendingKnown) || q.sending == maxSending {
+		if q.sending > 0 && (!known || !q.sendingKnown || len(q.waiting) < max(q.newest, leastSecond)) || q.sending == maxSending {
 			return
 		}
 		b := newBatch(q.waiting[0])
@@ -114,7 +121,7 @@ func (q *queue) sendLocked() {
 		}
 		q.waiting = left
 		q.sending++
-		q.sendingKnown = q.driver.known.forecast(b)
+		q.sendingKnown, q.newest = q.driver.known.forecast(b), len(b.entries)
 		go func() {
 			// It is stored for several callers, so none of their contexts ends it.
 			q.driver.send(context.Background(), b)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/daybook-go/daybook"
@@ -39,20 +41,47 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 // sendKnown stores a batch whose outcome is worked out. It reports false if
 // that was done in vain: then nothing is stored.
 func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
-	var recordedAt *time.Time
-	err := d.pool.QueryRow(ctx, d.sql.appendKnown, b.forecast.arguments(b, d.clock())...).Scan(&recordedAt)
-	if err != nil || recordedAt == nil {
+	var recordedAt time.Time
+	err := d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) (err error) {
+		recordedAt, err = d.callKnown(ctx, c.Conn(), b)
+		return err
+	})
+	if err != nil || recordedAt.IsZero() {
 		// Whatever it was, append finds out: also what of it is stored after all.
 		d.known.forget()
 		return false
 	}
 	for i, e := range b.entries {
 		e.receipt = b.forecast.receipts[i]
-		e.receipt.RecordedAt = recordedAt.UTC()
+		e.receipt.RecordedAt = recordedAt
 	}
-	d.known.recorded(*recordedAt)
+	d.known.recorded(recordedAt)
 	d.bell.ring(daybook.Position(b.forecast.position + int64(b.events)))
 	return true
+}
+
+// callKnown calls the function append_known. It returns the recorded time; zero
+// where nothing was stored.
+func (d *Driver) callKnown(ctx context.Context, c *pgx.Conn, b *batch) (time.Time, error) {
+	columns := columnsPool.Get().(*columns)
+	defer columnsPool.Put(columns)
+	p := b.forecast.parametersOf(b, d.clock(), columns)
+	binary := []int16{pgx.BinaryFormatCode} // all of them
+	var result *pgconn.ResultReader
+	if d.pooled {
+		result = c.PgConn().ExecParams(ctx, d.sql.appendKnown, p.values, p.types, binary, binary)
+	} else {
+		statement, err := c.Prepare(ctx, "daybook_append_known", d.sql.appendKnown)
+		if err != nil {
+			return time.Time{}, err
+		}
+		result = c.PgConn().ExecPrepared(ctx, statement.Name, p.values, binary, binary)
+	}
+	read := result.Read()
+	if read.Err != nil || len(read.Rows) != 1 || read.Rows[0][0] == nil {
+		return time.Time{}, read.Err
+	}
+	return row(read.Rows[0]).time(0), nil
 }
 
 // verdict is what the function append returns: where everything ended before,
