@@ -80,7 +80,9 @@ type pages struct {
 	backwards   bool
 
 	reader rowReader
-	rows   int // on the next page
+	rows   int              // on the next page
+	memory []daybook.Record // of the page
+	before []daybook.Record // of the page before
 }
 
 // How many rows a page has: the first ones few, then as many as have about
@@ -103,56 +105,76 @@ func (p *pages) run(ctx context.Context, yield func(daybook.Record, error) bool)
 	if !bounded {
 		p.last = math.MaxInt64
 	}
-	for {
-		records, more, err := p.page(ctx)
-		if err != nil {
-			yield(daybook.Record{}, err)
-			return
+	var ahead chan fetched // the page that is read while this one is consumed
+	for n := 0; ; n++ {
+		var f fetched
+		if ahead != nil {
+			f = <-ahead
+		} else {
+			f = p.page(ctx)
 		}
-		if more && !bounded && !p.backwards {
+		if f.err == nil && f.more && !bounded && !p.backwards {
 			// What is stored from now on is not waited for.
-			if p.last, err = p.end(ctx); err != nil {
-				yield(daybook.Record{}, err)
-				return
-			}
+			p.last, f.err = p.end(ctx)
 			bounded = true
 		}
-		for i := range records {
+		if f.err != nil {
+			yield(daybook.Record{}, f.err)
+			return
+		}
+		if p.limit > 0 {
+			p.limit -= len(f.records)
+			f.more = f.more && p.limit > 0
+		}
+		if ahead = nil; f.more && n >= fewPages {
+			ahead = make(chan fetched, 1) // a consumer who has enough leaves it there
+			go func(ahead chan<- fetched) { ahead <- p.page(ctx) }(ahead)
+		}
+		for i := range f.records {
 			if err := ctx.Err(); err != nil {
 				yield(daybook.Record{}, err)
 				return
 			}
-			if !yield(records[i], nil) {
+			if !yield(f.records[i], nil) {
 				return
 			}
 		}
-		if p.limit > 0 {
-			if p.limit -= len(records); p.limit <= 0 {
-				return
-			}
-		}
-		if !more {
+		if !f.more {
 			return
 		}
 	}
 }
 
-// page reads the next page, and reports whether there may be another.
-func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, err error) {
+// fewPages is how many pages are read one after the other: reads that end soon
+// read nothing in vain.
+const fewPages = 2
+
+// fetched is a page, and whether there may be another behind it.
+type fetched struct {
+	records []daybook.Record
+	more    bool
+	err     error
+}
+
+// page reads the next page.
+func (p *pages) page(ctx context.Context) fetched {
 	if err := p.driver.begin(); err != nil {
-		return nil, false, err
+		return fetched{err: err}
 	}
 	defer p.driver.calls.Done()
 	limit, last := p.rows, false
 	if p.limit > 0 && p.limit <= limit {
 		limit, last = p.limit, true
 	}
+	var records []daybook.Record
 	for {
-		if records, err = p.fetch(ctx, limit); err != nil || len(records) < limit {
-			return records, false, err
+		var full bool
+		var err error
+		if records, full, err = p.fetch(ctx, limit); err != nil || !full || last {
+			return fetched{records: records, err: err}
 		}
-		if last {
-			return records, false, nil
+		if len(records) == 0 {
+			continue // all were deleted while they were read, and are hidden now
 		}
 		n := len(records)
 		for n > 0 && records[n-1].Changeset == records[len(records)-1].Changeset {
@@ -173,16 +195,20 @@ func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, 
 	} else {
 		p.first = at + 1
 	}
-	return records, p.first <= p.last, nil
+	return fetched{records: records, more: p.first <= p.last}
 }
 
-// fetch reads so many records at most.
-func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, err error) {
+// fetch reads so many rows at most, and reports whether there were as many.
+func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, full bool, err error) {
 	sql, values := p.query(p.first, p.last, limit)
 	values = append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, values...)
 	bytes := 0
+	p.memory, p.before = p.before, p.memory // the page before is still being consumed
+	if cap(p.memory) < limit {
+		p.memory = make([]daybook.Record, 0, limit)
+	}
 	err = p.driver.again(ctx, "read", func(int) error {
-		records, bytes = records[:0], 0
+		records, bytes = p.memory[:0], 0
 		p.reader.header, p.reader.missing = nil, p.reader.missing[:0]
 		rows, err := p.driver.pool.Query(ctx, sql, values...)
 		if err != nil {
@@ -199,6 +225,7 @@ func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record,
 			}
 			records = append(records, record)
 		}
+		full = len(records) == limit
 		if err := rows.Err(); err != nil || len(p.reader.missing) == 0 {
 			return err
 		}
@@ -208,7 +235,7 @@ func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record,
 	if len(records) > 0 {
 		p.rows = min(max(pageBytes*len(records)/max(bytes, 1), leastPage), largestPage)
 	}
-	return records, err
+	return records, full, err
 }
 
 // complete fetches what the changesets of records have besides. Those that were

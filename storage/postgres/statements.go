@@ -22,8 +22,9 @@ const lockClass = 0x64617962
 const eventColumns = `e.position, e.version, e.ordinal, e.changeset, e.place, e.count, e.append_id, e.id, e.recorded_at, e.occurred_at, e.detailed,
 	e.partition, e.stream, e.type, e.content_type, e.json, e.data, e.tags, e.context, e.metadata`
 
-// visible is the condition that an event e was not deleted.
-const visible = `NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = e.partition AND h.stream = e.stream AND e.version <= h.through)`
+// visible is the condition that an event e was not deleted. Most often nothing
+// is hidden, which is found out once for all rows.
+const visible = `(NOT (SELECT EXISTS (SELECT FROM {schema}.hidden)) OR NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = e.partition AND h.stream = e.stream AND e.version <= h.through))`
 
 // statements are the SQL that the driver sends, for one schema.
 type statements struct {
