@@ -11,16 +11,8 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// errSame ends the writing of a segment that would be what it is.
-var errSame = errors.New("nothing is to be removed")
-
-// rewrite writes a segment anew without the content of the targets; nil: there is
-// none in it.
+// rewrite writes a segment anew without the content of the targets.
 func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error) {
-	due, err := c.isDue(ctx, old)
-	if !due || err != nil {
-		return nil, err
-	}
 	s := &segment{number: old.number, header: old.header}
 	s.header.generation = max(old.header.generation, old.attempted) + 1
 	if s.header.generation > maxGeneration {
@@ -30,7 +22,7 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 	s.name = c.log.path(generationName(s.header.first, s.header.generation))
 	header := s.header.encode()
 	s.seed = seedOf(header)
-	err = c.log.index.sealed.writeFile(s.name, func(file File) error {
+	err := c.log.index.sealed.writeFile(s.name, func(file File) error {
 		to := bufio.NewWriterSize(&fileWriter{file: file, stopping: &c.log.index.sealed.stopping}, scanChunk)
 		if _, err := to.Write(append(header, make([]byte, compactedSize)...)); err != nil {
 			return err
@@ -52,16 +44,19 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 	return s, err
 }
 
+// errDue ends the look for what is to be removed.
+var errDue = errors.New("something is to be removed")
+
 // isDue reports whether a segment has content that is to be removed.
 func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 	_, err := c.log.reader(old, old.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		_, changed, err := c.after(f)
 		if err == nil && changed {
-			err = errSame
+			err = errDue
 		}
 		return errors.Join(err, ctx.Err())
 	})
-	if errors.Is(err, errSame) {
+	if errors.Is(err, errDue) {
 		return true, nil
 	}
 	return false, c.explain(old, err)
