@@ -66,7 +66,9 @@ type compaction struct {
 	report  CompactReport
 	until   daybook.DeletionNumber // the last that it carries out
 	targets map[daybook.StreamID]daybook.Version
-	removed int64 // changesets, from the segments of the present row
+	// Of the segment that is written anew:
+	removed  int64 // changesets whose content was removed
+	released bool  // a claim was removed that its changeset does not hold any more
 }
 
 func (c *compaction) run(ctx context.Context) error {
@@ -155,7 +157,7 @@ func (c *compaction) segment(ctx context.Context, number int) error {
 // of the old ones, and removes these.
 func (c *compaction) replace(ctx context.Context, row *sealedRow) error {
 	x, old := c.log.index.sealed, row.span[0]
-	c.removed = 0
+	c.removed, c.released = 0, false
 	s, err := c.rewrite(ctx, old)
 	if err != nil {
 		return err

@@ -38,7 +38,12 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 		size.now = s.end
 		first := make([]byte, compactedSize)
 		size.put(first, &s.header, s.seed)
-		return writeAll(file, first, segmentHeaderSize)
+		if err := writeAll(file, first, segmentHeaderSize); err != nil || !c.released {
+			return err
+		}
+		// A claim is removed that was released, or taken again: a crash must not
+		// leave the one without the other.
+		return c.writer.syncAll(ctx)
 	})
 	s.written.Store(s.end)
 	return s, err
@@ -121,7 +126,9 @@ func (c *compaction) after(f *frame) (body []byte, changed bool, err error) {
 		defer c.log.mu.RUnlock()
 		x := &c.log.index
 		h := x.shownTaken(claimKey{id.Partition, claim})
-		return h.held && h.stream == id && h.since == f.first && x.hidings.of(id, shownView).Emptied < h.since
+		held := h.held && h.stream == id && h.since == f.first && x.hidings.of(id, shownView).Emptied < h.since
+		c.released = c.released || !held
+		return held
 	})
 	if !ok {
 		return nil, false, &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}

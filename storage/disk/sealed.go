@@ -221,7 +221,11 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 	if err != nil {
 		return nil, err
 	}
-	return x.open(name, span)
+	row, err := x.open(name, span)
+	if err != nil {
+		x.leave(true, name)
+	}
+	return row, err
 }
 
 // writeFile is durable.Write for a file that may be left over.
