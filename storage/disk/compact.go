@@ -66,7 +66,9 @@ type compaction struct {
 	report  CompactReport
 	until   daybook.DeletionNumber // the last that it carries out
 	targets map[daybook.StreamID]daybook.Version
-	removed int64 // changesets, from the segments of the present row
+	// Of the segment that is written anew:
+	removed  int64 // changesets whose content was removed
+	released bool  // a claim was removed that its changeset does not hold any more
 }
 
 func (c *compaction) run(ctx context.Context) error {
@@ -85,19 +87,8 @@ func (c *compaction) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	total := len(segments)
-	for len(segments) > 0 {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		next, err := c.row(ctx, segments)
-		if err != nil {
-			return err
-		}
-		segments = segments[slices.IndexFunc(append(segments, next), func(n int) bool { return n >= next }):]
-		if c.options.Progress != nil {
-			c.options.Progress(total-len(segments), total)
-		}
+	if err := c.each(ctx, segments); err != nil {
+		return err
 	}
 	if err := c.removeLeft(); err != nil || !pending {
 		return err
@@ -120,129 +111,103 @@ func (c *compaction) removeLeft() error {
 	return c.writer.fs.SyncDir(c.log.dir)
 }
 
-// row compacts segments that an index file covers: the first that are wanted and
-// have one in common. It returns the number of the segment behind it.
-func (c *compaction) row(ctx context.Context, wanted []int) (next int, err error) {
+// each compacts segments. Until all are done no indexes are merged: what is merged
+// is taken apart again for the next one.
+func (c *compaction) each(ctx context.Context, numbers []int) error {
+	defer c.driver.sealer.seal(0)
 	x := c.log.index.sealed
 	x.making.Lock()
 	defer x.making.Unlock()
-	x.mu.RLock()
-	var row *sealedRow
-	for _, r := range x.rows {
-		if r.first <= wanted[0] && wanted[0] < r.next() {
-			row = r
+	for i, number := range numbers {
+		if err := errors.Join(ctx.Err(), c.segment(ctx, number)); err != nil {
+			return err
+		}
+		if c.options.Progress != nil {
+			c.options.Progress(i+1, len(numbers))
 		}
 	}
-	x.mu.RUnlock()
-	if row == nil {
-		return wanted[0] + 1, nil // it is only indexed as it was when the store was closed
-	}
-	span := slices.Clone(row.span)
-	c.removed = 0
-	var retired []*segment
-	for i, s := range row.span {
-		if !slices.Contains(wanted, s.number) {
-			continue
-		}
-		again, err := c.rewrite(ctx, s)
-		if err != nil {
-			return 0, errors.Join(err, c.undo(row, span, nil))
-		}
-		if again != nil {
-			span[i], retired = again, append(retired, s)
-		}
-	}
-	if len(retired) == 0 {
-		return row.next(), nil
-	}
-	var rows []*sealedRow
-	for _, s := range span {
-		p, err := x.read(s, rows)
-		var again *sealedRow
-		if err == nil {
-			again, err = x.writePart(s, p)
-		}
-		if err != nil {
-			return 0, errors.Join(err, c.undo(row, span, rows))
-		}
-		rows = append(rows, again)
-	}
-	err = c.swap(row, rows, span, retired)
-	if errors.Is(err, errStopped) && c.driver.life.Err() == nil {
-		return wanted[0], nil // it was damaged, and another came in its place: once more
-	}
-	if err != nil {
-		return 0, err
-	}
-	for i, s := range row.span {
-		if span[i] != s {
-			c.report.Bytes += s.end - span[i].end
-		}
-	}
-	c.report.Segments += len(retired)
-	c.report.Changesets += c.removed
-	return row.next(), c.removeOld(row, rows, retired)
+	return nil
 }
 
-// undo removes the segments that were written in vain, and before them the indexes
-// that tell of them: in place of the one that is in use, perhaps, which is made
-// anew when the store is opened next.
-func (c *compaction) undo(row *sealedRow, span []*segment, rows []*sealedRow) error {
+// segment compacts a segment, if there is something to remove in it. An index of
+// it and others is taken apart first, so that they need not be written anew
+// together. If one turns out to be damaged, and another comes in its place
+// meanwhile, it begins again.
+func (c *compaction) segment(ctx context.Context, number int) error {
 	x := c.log.index.sealed
-	err := closeRows(rows)
-	for _, r := range rows {
-		err = errors.Join(err, x.remove(r.name))
+	row := x.rowOf(number)
+	if row == nil {
+		return nil // it is only indexed as it was when the store was closed
 	}
-	for i, s := range row.span {
-		if span[i] != s {
-			err = errors.Join(err, x.remove(span[i].name))
+	due, err := c.isDue(ctx, row.span[number-row.first])
+	for due && err == nil {
+		if row = x.rowOf(number); len(row.span) > 1 {
+			err = x.rebuild(ctx, row)
+			continue
 		}
+		if err = c.replace(ctx, row); !errors.Is(err, errStopped) || c.driver.life.Err() != nil {
+			return err
+		}
+		err = ctx.Err()
 	}
 	return err
 }
 
-// swap puts the new segments and their indexes in place of the old ones. Reads
-// that run keep the old files.
-func (c *compaction) swap(row *sealedRow, rows []*sealedRow, span, retired []*segment) error {
-	var files []*openFile
-	for _, s := range retired {
-		file, err := c.log.files.acquire(s.name)
-		if err != nil {
-			for _, file := range files {
-				c.log.files.release(file)
-			}
-			return errors.Join(err, c.undo(row, span, rows))
-		}
-		files = append(files, file)
+// replace writes the segment of a row anew, and an index of it, puts both in place
+// of the old ones, and removes these.
+func (c *compaction) replace(ctx context.Context, row *sealedRow) error {
+	x, old := c.log.index.sealed, row.span[0]
+	c.removed, c.released = 0, false
+	s, err := c.rewrite(ctx, old)
+	if err != nil {
+		return err
+	}
+	var again *sealedRow
+	p, err := x.read(s, nil)
+	if err == nil {
+		again, err = x.writePart(s, p)
+	}
+	if err == nil {
+		err = c.swap(row, again, old, s)
+	}
+	if err != nil {
+		return errors.Join(err, c.undo(s, again))
+	}
+	c.report.Segments++
+	c.report.Changesets += c.removed
+	c.report.Bytes += old.end - s.end
+	return x.remove(old.name)
+}
+
+// undo removes a segment that was written in vain, and before it the index that
+// tells of it: in place of the one that is in use, which is made anew when the
+// store is opened next.
+func (c *compaction) undo(s *segment, index *sealedRow) (err error) {
+	x := c.log.index.sealed
+	if index != nil {
+		err = errors.Join(index.close(), x.remove(index.name))
+	}
+	return errors.Join(err, x.remove(s.name))
+}
+
+// swap puts a segment and its index in place of others. Reads that run keep the old
+// file. That it does not come back after a crash is seen to in the end.
+func (c *compaction) swap(row, again *sealedRow, old, s *segment) error {
+	file, err := c.log.files.acquire(old.name)
+	if err != nil {
+		return err
 	}
 	c.writer.mu.Lock()
 	defer c.writer.mu.Unlock()
 	c.log.mu.Lock()
 	defer c.log.mu.Unlock()
-	if err := c.log.index.sealed.replaceRow(row, rows...); err != nil {
-		for _, file := range files {
-			c.log.files.release(file)
-		}
-		return errors.Join(err, c.undo(row, span, rows))
+	if err := c.log.index.sealed.replaceRow(row, again); err != nil {
+		c.log.files.release(file)
+		return err
 	}
 	segments := slices.Clone(c.log.segments)
-	for _, s := range span {
-		segments[s.number] = s
-	}
+	segments[s.number] = s
 	c.log.segments = segments
-	c.log.endEra(files)
+	c.log.endEra([]*openFile{file})
 	return nil
-}
-
-// removeOld removes the files that were replaced. That none comes back after a
-// crash is seen to in the end.
-func (c *compaction) removeOld(row *sealedRow, rows []*sealedRow, retired []*segment) (err error) {
-	x := c.log.index.sealed
-	if !slices.ContainsFunc(rows, func(r *sealedRow) bool { return r.name == row.name }) {
-		err = x.remove(row.name)
-	}
-	for _, s := range retired {
-		err = errors.Join(err, x.remove(s.name))
-	}
-	return err
 }

@@ -101,6 +101,60 @@ func crashedCompaction(t *testing.T, random *rand.Rand, order simulated.Order, a
 	return ended
 }
 
+// A claim is released by an append that is only in memory, and the changeset that
+// has taken it is compacted. Whatever a crash leaves, both or none of it is true.
+func TestCrashGivesBackAClaimWithTheAppendThatReleasedIt(t *testing.T) {
+	random := seeded(t)
+	user, claim := daybook.Stream("user-1"), daybook.Claim{Kind: "email", Value: "a@example.org"}
+	lost := 0
+	for range 30 {
+		machine := simulated.New()
+		d, err := disk.Open(tortureDir, &disk.Options{FS: machine.Mount(), SegmentBytes: 1 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store := daybook.New(d, nil)
+		change := func(level daybook.Durability, c daybook.Changeset) {
+			t.Helper()
+			c.Stream, c.Events = user, events(1, 1)
+			if _, err := store.AppendAll(t.Context(), daybook.Append{Durability: level, Changesets: []daybook.Changeset{c}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change(daybook.DurabilityDisk, daybook.Changeset{Claims: []daybook.Claim{claim}})
+		for n := range 20 { // so that others are in the segment that is written
+			add(t, d, fmt.Sprint("other-", n%3), event(n))
+		}
+		change(daybook.DurabilityDisk, daybook.Changeset{})
+		if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: user, Through: 1}); err != nil {
+			t.Fatal(err)
+		}
+		change(daybook.DurabilityMemory, daybook.Changeset{Releases: []daybook.Claim{claim}})
+		if report, err := d.Compact(t.Context(), nil); err != nil || report.Changesets != 1 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+		machine.Crash(random, simulated.NoOrder)
+		_ = d.Close() // of a machine that crashed only the goroutines are left to end
+		if d, err = disk.Open(tortureDir, &disk.Options{FS: machine.Mount(), SegmentBytes: 1 << 10}); err != nil {
+			t.Fatal(err)
+		}
+		head, err := d.Head(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Version < 3 {
+			lost++
+		}
+		if _, held, err := d.ClaimHolder(t.Context(), "", claim); err != nil || held != (head.Version < 3) {
+			t.Errorf("the stream ends at version %d, and the claim is held: %v, %v", head.Version, held, err)
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("the append was lost %d times", lost)
+}
+
 // fillSecrets makes 12 appends, each to a stream of secrets and to another one.
 func fillSecrets(t *testing.T, store *daybook.Store) {
 	t.Helper()

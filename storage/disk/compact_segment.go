@@ -11,16 +11,8 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-// errSame ends the writing of a segment that would be what it is.
-var errSame = errors.New("nothing is to be removed")
-
-// rewrite writes a segment anew without the content of the targets; nil: there is
-// none in it.
+// rewrite writes a segment anew without the content of the targets.
 func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error) {
-	due, err := c.isDue(ctx, old)
-	if !due || err != nil {
-		return nil, err
-	}
 	s := &segment{number: old.number, header: old.header}
 	s.header.generation = max(old.header.generation, old.attempted) + 1
 	if s.header.generation > maxGeneration {
@@ -30,7 +22,7 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 	s.name = c.log.path(generationName(s.header.first, s.header.generation))
 	header := s.header.encode()
 	s.seed = seedOf(header)
-	err = c.log.index.sealed.writeFile(s.name, func(file File) error {
+	err := c.log.index.sealed.writeFile(s.name, func(file File) error {
 		to := bufio.NewWriterSize(&fileWriter{file: file, stopping: &c.log.index.sealed.stopping}, scanChunk)
 		if _, err := to.Write(append(header, make([]byte, compactedSize)...)); err != nil {
 			return err
@@ -46,22 +38,30 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 		size.now = s.end
 		first := make([]byte, compactedSize)
 		size.put(first, &s.header, s.seed)
-		return writeAll(file, first, segmentHeaderSize)
+		if err := writeAll(file, first, segmentHeaderSize); err != nil || !c.released {
+			return err
+		}
+		// A claim is removed that was released, or taken again: a crash must not
+		// leave the one without the other.
+		return c.writer.syncAll(ctx)
 	})
 	s.written.Store(s.end)
 	return s, err
 }
+
+// errDue ends the look for what is to be removed.
+var errDue = errors.New("something is to be removed")
 
 // isDue reports whether a segment has content that is to be removed.
 func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 	_, err := c.log.reader(old, old.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		_, changed, err := c.after(f)
 		if err == nil && changed {
-			err = errSame
+			err = errDue
 		}
 		return errors.Join(err, ctx.Err())
 	})
-	if errors.Is(err, errSame) {
+	if errors.Is(err, errDue) {
 		return true, nil
 	}
 	return false, c.explain(old, err)
@@ -126,7 +126,9 @@ func (c *compaction) after(f *frame) (body []byte, changed bool, err error) {
 		defer c.log.mu.RUnlock()
 		x := &c.log.index
 		h := x.shownTaken(claimKey{id.Partition, claim})
-		return h.held && h.stream == id && h.since == f.first && x.hidings.of(id, shownView).Emptied < h.since
+		held := h.held && h.stream == id && h.since == f.first && x.hidings.of(id, shownView).Emptied < h.since
+		c.released = c.released || !held
+		return held
 	})
 	if !ok {
 		return nil, false, &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}

@@ -199,6 +199,17 @@ func (w *writer) unlockAfter(ctx context.Context, need bool, level daybook.Durab
 	return w.unlockUntil(ctx, r, &r.finished)
 }
 
+// syncAll waits until everything that is decided is on the disk.
+func (w *writer) syncAll(ctx context.Context) error {
+	w.mu.Lock()
+	if err := w.usable(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	need := placeOf(w.segment.number, w.next) > placeOf(w.syncedSegment.number, w.synced)
+	return w.unlockAfter(ctx, need, daybook.DurabilityDisk)
+}
+
 // unlockUntil unlocks and waits for a signal of a round. If nobody leads, it
 // leads: then the round is the only one there is, and the first step sends the
 // signal.

@@ -96,6 +96,58 @@ func TestRealDiskThatIsFullLosesNothingAndGoesOnWhenThereIsRoom(t *testing.T) {
 	}
 }
 
+func TestRealDiskThatIsFullRefusesDeletionsAndCompactionsAndTakesThemWhenThereIsRoom(t *testing.T) {
+	dir := mounted(t, 6<<20)
+	ballast := filepath.Join(dir, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 2<<20), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d := open(t, filepath.Join(dir, "store"), &disk.Options{SegmentBytes: 256 << 10})
+	store := daybook.New(d, nil)
+	fillSecrets(t, store)
+	user := daybook.Stream("user-1")
+	if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: user, Scrub: true}); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, d)
+	all := wholeLog(t, d)
+	deletion := daybook.Deletion{ID: daybook.NewID(), Stream: daybook.Stream("s-1"), Scrub: true}
+	if _, err := store.DeleteStream(t.Context(), deletion); !errors.Is(err, daybook.ErrFull) {
+		t.Errorf("a deletion, without room: %v", err)
+	}
+	if _, err := d.Compact(t.Context(), nil); !errors.Is(err, daybook.ErrFull) {
+		t.Errorf("a compaction, without room: %v", err)
+	}
+	wantRecords(t, "without room", wholeLog(t, d), all)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		_, err := store.DeleteStream(t.Context(), deletion)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, daybook.ErrFull) || time.Since(began) > time.Minute {
+			t.Fatalf("a deletion, when there is room again: %v", err)
+		}
+	}
+	report, err := d.Compact(t.Context(), nil)
+	if err != nil || report.Segments < 5 || report.Bytes < 500<<10 {
+		t.Errorf("a compaction, when there is room again: %+v, %v", report, err)
+	}
+	all = without(all, deletion.Stream)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantNoSecrets(t, filepath.Join(dir, "store"))
+	d = open(t, filepath.Join(dir, "store"), nil)
+	wantRecords(t, "opened again", wholeLog(t, d), all)
+	wantVerified(t, d)
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestStoreOnReadOnlyMediaIsReadAndSaysThatItCannotBeWritten(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		dir := mounted(t, 8<<20)

@@ -55,7 +55,7 @@ type sealed struct {
 	stopping   atomic.Bool // no file is begun or written further
 	foresight  *foresight
 	// making is held while rows are put in place of others, but by who builds a
-	// damaged one anew.
+	// damaged one anew. A merge does not wait for it.
 	making sync.Mutex
 
 	mu     sync.RWMutex // guards all below; held for the time of a lookup
@@ -221,7 +221,11 @@ func (x *sealed) write(span []*segment, fill func(io.Writer) (int64, error)) (*s
 	if err != nil {
 		return nil, err
 	}
-	return x.open(name, span)
+	row, err := x.open(name, span)
+	if err != nil {
+		x.leave(true, name)
+	}
+	return row, err
 }
 
 // writeFile is durable.Write for a file that may be left over.
@@ -323,6 +327,18 @@ func (x *sealed) has(row *sealedRow) bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return slices.Contains(x.rows, row)
+}
+
+// rowOf returns the row that covers the whole of a segment; nil if there is none.
+func (x *sealed) rowOf(segment int) *sealedRow {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, r := range x.rows {
+		if r.first <= segment && segment < r.next() {
+			return r
+		}
+	}
+	return nil
 }
 
 // replace puts rows in place of those that cover the same segments, and

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"io"
 	"slices"
@@ -102,8 +103,8 @@ func (x *sealed) headBefore(id daybook.StreamID, segment int, before []*sealedRo
 }
 
 // rebuild makes the index of a row anew, from its segments, unless somebody
-// else has: one index of each segment.
-func (x *sealed) rebuild(row *sealedRow) error {
+// else has: one index of each segment, which is also how one is taken apart.
+func (x *sealed) rebuild(ctx context.Context, row *sealedRow) (err error) {
 	row.again.Lock()
 	defer row.again.Unlock()
 	if !x.has(row) {
@@ -111,22 +112,31 @@ func (x *sealed) rebuild(row *sealedRow) error {
 	}
 	var rows []*sealedRow
 	for _, s := range row.span {
-		p, err := x.read(s, rows)
+		var p *part
+		if p, err = x.read(s, rows); err == nil {
+			err = ctx.Err()
+		}
 		var again *sealedRow
 		if err == nil {
 			again, err = x.writePart(s, p)
 		}
-		if err != nil && !x.has(row) {
-			return closeRows(rows) // its segments were compacted meanwhile
-		}
 		if err != nil {
-			return errors.Join(err, closeRows(rows))
+			break
 		}
 		again.part = row.part
 		rows = append(rows, again)
 	}
-	if x.replaceRow(row, rows...) != nil {
-		return closeRows(rows) // another has come in its place
+	if err == nil {
+		err = x.replaceRow(row, rows...)
+	}
+	if err != nil {
+		for _, r := range rows {
+			x.leave(true, r.name)
+		}
+		if !x.has(row) {
+			err = nil // another has come in its place, or its segments were compacted
+		}
+		return errors.Join(err, closeRows(rows))
 	}
 	if len(rows) > 1 {
 		return x.remove(row.name)
@@ -171,10 +181,12 @@ func (s *segment) asItIs() *segment {
 // mergeWidth indexes for each.
 const mergeWidth = 4
 
-// merge makes one index of several where that is due. It reports whether it
-// did.
+// merge makes one index of several where that is due, and nobody works on them. It
+// reports whether it did.
 func (x *sealed) merge() (bool, error) {
-	x.making.Lock()
+	if !x.making.TryLock() {
+		return false, nil
+	}
 	defer x.making.Unlock()
 	x.mu.RLock()
 	from, due := dueForMerge(x.rows)

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -30,7 +31,7 @@ func (x *sealed) try(backwards bool, visit func(*sealedRow) (bool, error)) error
 		if err == nil || errors.Is(err, daybook.ErrClosed) || rebuilt == x.most() {
 			return err
 		}
-		if again := x.rebuild(bad); again != nil {
+		if again := x.rebuild(context.Background(), bad); again != nil {
 			return errors.Join(err, again)
 		}
 	}
