@@ -20,7 +20,7 @@ const raceVariable, raceSetting = "GORACE", "atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	must(os.Setenv(raceVariable, raceSetting))
-	testscript.Main(m, map[string]func(){"daybook": main})
+	testscript.Main(m, map[string]func(){"daybook": main, triedName: serveTried})
 }
 
 // TestScripts runs the scripts in testdata, which read like a manual. Besides
@@ -83,9 +83,15 @@ type server struct {
 // startServer starts a server on a free port and waits until it says where.
 func startServer(dir, store string, flags ...string) (*server, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"}, flags...)
-	s := &server{command: exec.Command("daybook", args...)}
+	command := exec.Command("daybook", args...)
+	command.Env = append(os.Environ(), storeVariable+"="+store)
+	return start(dir, command)
+}
+
+// start starts a server, in a directory that takes its log.
+func start(dir string, command *exec.Cmd) (*server, error) {
+	s := &server{command: command}
 	s.command.Dir = dir
-	s.command.Env = append(os.Environ(), storeVariable+"="+store)
 	log, err := os.CreateTemp(dir, "serve-*.log")
 	if err != nil {
 		return nil, err
@@ -102,7 +108,7 @@ func startServer(dir, store string, flags ...string) (*server, error) {
 	line, err := bufio.NewReader(out).ReadBytes('\n')
 	if err != nil {
 		_ = s.command.Wait() // its log says more
-		return nil, &exec.Error{Name: "daybook serve: " + s.log(), Err: err}
+		return nil, &exec.Error{Name: command.Path + ": " + s.log(), Err: err}
 	}
 	var where struct{ URL string }
 	err = json.Unmarshal(line, &where)

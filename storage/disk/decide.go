@@ -38,7 +38,8 @@ func (w *writer) check(a *daybook.Append, d *draft) (refusal error, pending bool
 			return err, false
 		}
 		if found > 0 {
-			return &daybook.ConditionError{Condition: *a.Condition, Found: found}, w.hidden(found)
+			// It is the last one also because of what deletions have taken.
+			return &daybook.ConditionError{Condition: *a.Condition, Found: found}, w.hidden(found) || len(x.hiddenHiding) > 0
 		}
 	}
 	if err, pending := w.checkReferences(a); err != nil {

@@ -117,6 +117,53 @@ func wantNoAnswer(t *testing.T, d *disk.Driver, repeated daybook.Append) {
 	}
 }
 
+func TestNothingIsAnsweredByADeletionBeforeItIsSynced(t *testing.T) {
+	d, fsys, g := heldUp(t)
+	fsys.onSync(func() error { return nil })
+	for n := 1; n < 3; n++ {
+		tagged := event(n)
+		tagged.Tags = []string{"tag:1"}
+		add(t, d, fmt.Sprint("s-", n), tagged)
+	}
+	fsys.onSync(g.pass)
+	last := daybook.Stream("s-2")
+	deleted := beside(func() (daybook.Receipt, error) {
+		_, err := d.DeleteStream(t.Context(), daybook.Deletion{ID: daybook.NewID(), Stream: last})
+		return daybook.Receipt{}, err
+	})
+	<-g.arrived
+	tag := daybook.Query{Items: []daybook.QueryItem{{Tags: []string{"tag:1"}}}}
+	hanging := map[string]daybook.Append{
+		"condition": {Condition: &daybook.Condition{Query: tag}, Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-3"), Events: events(3, 1)}}},
+		"conflict":  {Changesets: []daybook.Changeset{{Stream: last, Expect: daybook.ExpectExists(), Events: events(3, 1)}}},
+		"reference": {Changesets: []daybook.Changeset{{Stream: daybook.Stream("s-4"), References: []daybook.StreamID{last}, Events: events(3, 1)}}},
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, a := range hanging {
+		a.ID = daybook.NewID()
+		if _, err := d.Append(gone, a); !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
+			t.Errorf("%s is answered with %v before the deletion that it hangs on is synced", what, err)
+		}
+	}
+	if head, err := d.Head(t.Context(), last); err != nil || !head.Exists() {
+		t.Errorf("head %+v, %v while the stream is being deleted", head, err)
+	}
+	fsys.onSync(func() error { return nil })
+	g.open()
+	if r := <-deleted; r.err != nil {
+		t.Errorf("the deletion: %v", r.err)
+	}
+	for what, a := range hanging {
+		a.ID = daybook.NewID()
+		_, err := d.Append(t.Context(), a)
+		var broken *daybook.ConditionError
+		if !errors.Is(err, daybook.ErrConflict) || errors.As(err, &broken) && broken.Found != 2 {
+			t.Errorf("%s, when the deletion is made: %v", what, err)
+		}
+	}
+}
+
 func TestAppendsThatComeTogetherShareASync(t *testing.T) {
 	d, fsys, g := heldUp(t)
 	before := fsys.syncs.Load()
