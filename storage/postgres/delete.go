@@ -44,7 +44,7 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	}
 	if !repeated {
 		// The deletion is made: what fails now is done later.
-		if err := d.removeHidden(ctx); err != nil {
+		if _, err := d.removeHidden(ctx, nil); err != nil {
 			d.options.Logger.Warn("rows of a deleted stream are left, the next deletion or daybook maintain removes them", "stream", deletion.Stream.String(), "error", err)
 		}
 	}
@@ -60,30 +60,34 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	return receipt, nil
 }
 
-// removeHidden removes the rows of what is hidden.
-func (d *Driver) removeHidden(ctx context.Context) error {
+// removeHidden removes the rows of what is hidden, and returns how many. After
+// each transaction it tells tell, which may be nil, how many it has removed.
+func (d *Driver) removeHidden(ctx context.Context, tell func(done int64)) (removed int64, err error) {
 	rows, err := d.pool.Query(ctx, d.sql.hiddenStreams)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	streams, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (id daybook.StreamID, err error) {
 		err = row.Scan(&id.Partition, &id.Name)
 		return id, err
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, id := range streams {
-		for removed := int64(1); removed > 0; {
+		for some := int64(1); some > 0; {
 			err := d.again(ctx, "remove", func(int) error {
-				return d.pool.QueryRow(ctx, d.sql.removeHidden, id.Partition, id.Name, removeAtOnce).Scan(&removed)
+				return d.pool.QueryRow(ctx, d.sql.removeHidden, id.Partition, id.Name, removeAtOnce).Scan(&some)
 			})
 			if err != nil {
-				return err
+				return removed, err
+			}
+			if removed += some; tell != nil {
+				tell(removed)
 			}
 		}
 	}
-	return nil
+	return removed, nil
 }
 
 func (d *Driver) readDeletion(ctx context.Context, id daybook.ID) (made daybook.RecordedDeletion, err error) {

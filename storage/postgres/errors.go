@@ -1,10 +1,12 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -16,11 +18,44 @@ import (
 // it tells its version: functions with a body of standard SQL came with 14.
 const oldestServer = 140000
 
-// ServerError says that the server is too old.
+// ServerError says that the server is too old. It matches daybook.ErrRefused.
 type ServerError struct{ Version int }
 
 func (e *ServerError) Error() string {
 	return fmt.Sprintf("postgres: the server is PostgreSQL %d.%d, and %d is the oldest that is supported: upgrade it", e.Version/10000, e.Version%10000, oldestServer/10000)
+}
+
+// Is reports whether target is a question that e answers with yes.
+func (e *ServerError) Is(target error) bool { return target == daybook.ErrRefused }
+
+// UnreachableError says that there is no connection to the server. It does not
+// match daybook.ErrRefused: an append may have been sent before the connection
+// was lost.
+type UnreachableError struct {
+	Err  error
+	Hint string // what to do
+}
+
+func (e *UnreachableError) Error() string {
+	return "postgres: no connection to the server: " + reasonOf(e.Err) + ": " + e.Hint
+}
+
+// Unwrap returns what went wrong underneath.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// reasonOf is why a connection failed, each way that was tried told once.
+func reasonOf(err error) string {
+	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) {
+		err = connecting.Unwrap()
+	}
+	var reasons []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(reasons, line) {
+			reasons = append(reasons, line)
+		}
+	}
+	return strings.Join(reasons, "; ")
 }
 
 // FullError says that the database has no room. It matches daybook.ErrFull.
@@ -39,10 +74,11 @@ func (e *FullError) Is(target error) bool {
 }
 
 // RefusedError says that the server carried out nothing of a statement. It
-// matches daybook.ErrRefused.
+// matches daybook.ErrRefused, and daybook.ErrReadOnly where the server only
+// reads.
 type RefusedError struct {
 	Err  error
-	Hint string // what to do
+	Hint string // what to do; "" where the server's words say all
 }
 
 func (e *RefusedError) Error() string {
@@ -56,35 +92,64 @@ func (e *RefusedError) Error() string {
 func (e *RefusedError) Unwrap() error { return e.Err }
 
 // Is reports whether target is a question that e answers with yes.
-func (e *RefusedError) Is(target error) bool { return target == daybook.ErrRefused }
+func (e *RefusedError) Is(target error) bool {
+	if target == daybook.ErrReadOnly {
+		from, ok := errors.AsType[*pgconn.PgError](e.Err)
+		return ok && from.Code == codeReadOnly
+	}
+	return target == daybook.ErrRefused
+}
+
+// The codes of errors that are looked for by name.
+const (
+	codeFull     = "53100"
+	codeReadOnly = "25006"
+)
+
+// hints are what to do about what the server refuses, by its code. {schema}
+// stands for the schema of the store.
+var hints = map[string]string{
+	"28P01":      "check the password: that of the URL, of PGPASSWORD or of the password file",
+	"28000":      "check the user of the URL, and pg_hba.conf of the server, which says who may connect from where",
+	"3D000":      "create it (CREATE DATABASE), or name another in the URL",
+	"42501":      `the user lacks a right on schema "{schema}", grant it or connect as another: see docs/postgres.md, Roles`,
+	"3F000":      `schema "{schema}" has no store of this version: run daybook migrate`,
+	"42P01":      `schema "{schema}" has no store of this version: run daybook migrate`,
+	"42883":      `schema "{schema}" has no store of this version: run daybook migrate`,
+	codeReadOnly: "the server or the session only reads: name the primary in the URL, and see default_transaction_read_only",
+	"53200":      "the server has too little memory for it: append less at once, or give it more",
+	"53300":      "the server has no connection left: lower pool_max_conns of the URL, raise max_connections of the server, or put a pooler between",
+	"54000":      "PostgreSQL takes no value of that size",
+	"55P03":      "another session held a lock for longer than lock_timeout: look for it in pg_stat_activity",
+	"57014":      "statement_timeout ended it: it is set too low for this user or database",
+	"57P03":      "the server starts or stops: try again in a moment",
+}
 
 // explained adds to an error what can be done about it. What the server itself
 // refused left no trace.
 func explained(err error, schema string) error {
 	var from *pgconn.PgError
-	if !errors.As(err, &from) || isTransient(err) {
-		var connecting *pgconn.ConnectError
-		if errors.As(err, &connecting) && !errors.As(err, &from) {
-			return fmt.Errorf("postgres: cannot connect, check host, port and whether the server runs: %w", err)
-		}
-		return err
+	var connecting *pgconn.ConnectError
+	isFrom := errors.As(err, &from)
+	hint := noAnswer
+	if isFrom {
+		hint = strings.ReplaceAll(hints[from.Code], "{schema}", schema)
 	}
-	switch from.Code {
-	case "53100", "53200", "54000":
+	switch {
+	case errors.Is(err, daybook.ErrRefused), errors.As(err, new(*UnreachableError)):
+		return err // it is explained already
+	case isFrom && from.Code == codeFull:
 		return &FullError{Err: from}
-	case "28P01", "28000":
-		return &RefusedError{Err: from, Hint: "check user and password of the URL, and pg_hba.conf of the server"}
-	case "3D000":
-		return &RefusedError{Err: from, Hint: "create the database, or name another in the URL"}
-	case "42501":
-		return &RefusedError{Err: from, Hint: fmt.Sprintf("grant the user what it lacks in schema %q: see docs/postgres.md, Roles", schema)}
-	case "3F000", "42P01", "42883":
-		return &RefusedError{Err: from, Hint: fmt.Sprintf("schema %q has no store of this version: run daybook migrate", schema)}
-	case "25006":
-		return &RefusedError{Err: from, Hint: "the server only reads: name the primary in the URL"}
+	case isFrom && !isTransient(err):
+		return &RefusedError{Err: from, Hint: hint}
+	case errors.As(err, &connecting) && !errors.Is(err, context.Canceled):
+		return &UnreachableError{Err: err, Hint: cmp.Or(hint, noAnswer)}
 	}
-	return &RefusedError{Err: from}
+	return err
 }
+
+// noAnswer is what to do where no server answers.
+const noAnswer = "check host and port of the URL, and that the server runs and lets this machine connect"
 
 // isTransient reports whether an error may go away by itself: the connection
 // is lost, or the server ends or starts. What was sent may have been done.

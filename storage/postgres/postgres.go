@@ -97,6 +97,11 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 	return d, nil
 }
 
+// connectTimeout is how long connecting to one address may take, unless
+// connect_timeout of the URL says otherwise: a host that does not answer at all
+// must not hold up whoever waits at the keyboard.
+const connectTimeout = 10 * time.Second
+
 // configure completes the options and reads the URL.
 func (d *Driver) configure(url string) (*pgxpool.Config, error) {
 	o := &d.options
@@ -125,12 +130,15 @@ func (d *Driver) configure(url string) (*pgxpool.Config, error) {
 	}
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, badURL(err)
+		return nil, badSetting(url, err)
 	}
 	if o.Connections > 0 {
 		config.MaxConns = int32(min(o.Connections, 1<<10))
 	} else if !namesParameter(url, "pool_max_conns") {
 		config.MaxConns = 8
+	}
+	if config.ConnConfig.ConnectTimeout == 0 && !namesParameter(url, "connect_timeout") {
+		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "daybook"
