@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // events are the columns of events as arrays, an element an event: what the
@@ -56,7 +56,7 @@ func (s *events) add(changeset, place, nth int, e *daybook.Event) {
 		t := arrayText(e.Tags)
 		tags, s.tagged = &t, true
 	}
-	if t := contextText(&e.Context); t != "" {
+	if t := sqlstore.ContextText(&e.Context); t != "" {
 		about = &t
 	}
 	s.contentType, s.json, s.data = append(s.contentType, contentType), append(s.json, text), append(s.data, data)
@@ -95,131 +95,4 @@ func arrayText(texts []string) string {
 	}
 	b.WriteByte('}')
 	return b.String()
-}
-
-// contextJSON is a Context in the column context, but for its metadata.
-type contextJSON struct {
-	Who         string     `json:"who,omitempty"`
-	Why         *causeJSON `json:"why,omitempty"`
-	Correlation string     `json:"correlation,omitempty"`
-	Source      string     `json:"source,omitempty"`
-	Commentary  string     `json:"commentary,omitempty"`
-	Schema      string     `json:"schema,omitempty"`
-}
-
-type causeJSON struct {
-	ID   string     `json:"id,omitempty"`
-	What string     `json:"what,omitempty"`
-	When *time.Time `json:"when,omitempty"`
-	Who  string     `json:"who,omitempty"`
-}
-
-// contextText returns what the column context holds; "" for null.
-func contextText(c *daybook.Context) string {
-	about := contextJSON{Who: c.Who, Correlation: c.Correlation, Source: c.Source, Commentary: c.Commentary, Schema: c.Schema}
-	if c.Why != nil {
-		about.Why = &causeJSON{ID: c.Why.ID, What: c.Why.What, Who: c.Why.Who}
-		if !c.Why.When.IsZero() {
-			about.Why.When = &c.Why.When
-		}
-	}
-	if about == (contextJSON{}) {
-		return ""
-	}
-	return jsonText(about)
-}
-
-// jsonText writes a value that always can be written.
-func jsonText(value any) string {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		panic(err) // strings, numbers and times only
-	}
-	return b.String()
-}
-
-// The JSON of what few changesets have: the argument besides of append.
-type besides struct {
-	Conditions []conditionJSON `json:"conditions,omitempty"`
-	References []referenceJSON `json:"references,omitempty"`
-	Releases   []claimJSON     `json:"releases,omitempty"`
-	Claims     []claimJSON     `json:"claims,omitempty"`
-	Hands      []claimJSON     `json:"hands,omitempty"` // of import: releases and claims in their order
-	Changesets []detailsJSON   `json:"changesets,omitempty"`
-}
-
-type conditionJSON struct {
-	Append int              `json:"append"`
-	After  daybook.Position `json:"after"`
-	Items  []itemJSON       `json:"items"`
-}
-
-type itemJSON struct {
-	Types []string `json:"types,omitempty"`
-	Tags  []string `json:"tags,omitempty"`
-}
-
-type referenceJSON struct {
-	Changeset int    `json:"changeset,omitempty"`
-	Partition string `json:"partition"`
-	Name      string `json:"name"`
-}
-
-type claimJSON struct {
-	Changeset int    `json:"changeset,omitempty"`
-	Kind      string `json:"kind"`
-	Value     string `json:"value"`
-	Release   bool   `json:"release,omitempty"`
-}
-
-type detailsJSON struct {
-	Changeset int             `json:"changeset"`
-	Metadata  []byte          `json:"metadata,omitempty"` // base64
-	Claims    []claimJSON     `json:"claims,omitempty"`
-	Releases  []claimJSON     `json:"releases,omitempty"`
-	RefersTo  []referenceJSON `json:"refers_to,omitempty"`
-}
-
-// text returns b as JSON; nil where there is nothing.
-func (b *besides) text() *string {
-	if len(b.Conditions)+len(b.References)+len(b.Releases)+len(b.Claims)+len(b.Hands)+len(b.Changesets) == 0 {
-		return nil
-	}
-	t := jsonText(b)
-	return &t
-}
-
-// condition adds the condition of an append, whose index is counted from 1.
-func (b *besides) condition(n int, c *daybook.Condition) {
-	if c == nil {
-		return
-	}
-	added := conditionJSON{Append: n, After: c.After, Items: []itemJSON{}}
-	for _, item := range c.Query.Items {
-		added.Items = append(added.Items, itemJSON(item))
-	}
-	b.Conditions = append(b.Conditions, added)
-}
-
-// details adds what a changeset, whose index is counted from 1, has besides
-// events. It reports whether there is anything.
-func (b *besides) details(n int, metadata []byte, claims, releases []daybook.Claim, references []daybook.StreamID) bool {
-	if len(metadata)+len(claims)+len(releases)+len(references) == 0 {
-		return false
-	}
-	d := detailsJSON{Changeset: n, Metadata: metadata}
-	for _, c := range claims {
-		d.Claims = append(d.Claims, claimJSON{Kind: c.Kind, Value: c.Value})
-	}
-	for _, c := range releases {
-		d.Releases = append(d.Releases, claimJSON{Kind: c.Kind, Value: c.Value})
-	}
-	for _, r := range references {
-		d.RefersTo = append(d.RefersTo, referenceJSON{Partition: r.Partition, Name: r.Name})
-		b.References = append(b.References, referenceJSON{n, r.Partition, r.Name})
-	}
-	b.Changesets = append(b.Changesets, d)
-	return true
 }

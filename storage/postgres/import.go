@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // Import implements daybook.Importer.
@@ -147,7 +148,7 @@ func (im *imported) arguments(e end) []any {
 	times, detailed := make([]time.Time, n), make([]bool, n)
 	all := newEvents(n)
 	var positions []int64
-	var rare besides
+	var rare sqlstore.Besides
 	ordinal := e.ordinal
 	nth := map[daybook.ID]int32{}
 	for i := range im.changesets {
@@ -161,7 +162,7 @@ func (im *imported) arguments(e end) []any {
 		}
 		ids[i], streams[i], counts[i], ordinals[i] = c.AppendID, int32(s+1), int32(len(c.Records)), int64(ordinal)
 		numbers[i], firsts[i], times[i] = int64(c.Number), int64(c.First), c.RecordedAt
-		detailed[i] = rare.details(i+1, c.Metadata, c.Claims, c.Releases, c.References)
+		detailed[i] = rare.Details(i+1, c.Metadata, c.Claims, c.Releases, c.References)
 		for j := range c.Records {
 			r := &c.Records[j]
 			all.add(i+1, j, int(im.known[c.AppendID]+nth[c.AppendID]), &r.Event)
@@ -169,34 +170,10 @@ func (im *imported) arguments(e end) []any {
 			positions = append(positions, int64(r.Position))
 		}
 	}
-	rare.Hands = im.hands()
+	rare.Hands = sqlstore.HandsOf(im.changesets)
 	return []any{
 		int64(e.position), partitions, names, begins, ids, streams, ordinals, numbers, firsts, counts, times, detailed,
 		all.changeset, all.place, all.nth, positions, all.id, all.kind, all.contentType, all.json, all.data, all.occurredAt, all.tags, all.context, all.metadata,
-		rare.text(),
+		rare.Text(),
 	}
-}
-
-// hands returns how claims change hands: the releases of each append before its
-// claims.
-func (im *imported) hands() []claimJSON {
-	var all []claimJSON
-	for from := 0; from < len(im.changesets); {
-		to := from
-		for to < len(im.changesets) && im.changesets[to].AppendID == im.changesets[from].AppendID {
-			to++
-		}
-		for i := from; i < to; i++ {
-			for _, claim := range im.changesets[i].Releases {
-				all = append(all, claimJSON{i + 1, claim.Kind, claim.Value, true})
-			}
-		}
-		for i := from; i < to; i++ {
-			for _, claim := range im.changesets[i].Claims {
-				all = append(all, claimJSON{i + 1, claim.Kind, claim.Value, false})
-			}
-		}
-		from = to
-	}
-	return all
 }

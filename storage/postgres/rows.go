@@ -2,13 +2,13 @@ package postgres
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // epoch is where PostgreSQL counts microseconds from: the year 2000.
@@ -70,8 +70,8 @@ func (rr *rowReader) read(rows pgx.Rows) (daybook.Record, error) {
 			return record, err
 		}
 	}
-	if r[18] != nil {
-		if record.Context, err = readContext(r[18]); err != nil {
+	if r[18] != nil { // a byte for its format, then JSON
+		if record.Context, err = sqlstore.ReadContext(r[18][1:]); err != nil {
 			return record, fmt.Errorf("postgres: the context of the event at position %d: %w", record.Position, err)
 		}
 	}
@@ -146,24 +146,6 @@ func (rr *rowReader) array(b []byte) ([]string, error) {
 	return texts, nil
 }
 
-// readContext reads the column context: a byte for its format, then JSON.
-func readContext(b []byte) (daybook.Context, error) {
-	var about contextJSON
-	if err := json.Unmarshal(b[1:], &about); err != nil {
-		return daybook.Context{}, err
-	}
-	c := daybook.Context{
-		Who: about.Who, Correlation: about.Correlation, Source: about.Source, Commentary: about.Commentary, Schema: about.Schema,
-	}
-	if about.Why != nil {
-		c.Why = &daybook.Cause{ID: about.Why.ID, What: about.Why.What, Who: about.Why.Who}
-		if about.Why.When != nil {
-			c.Why.When = about.Why.When.UTC()
-		}
-	}
-	return c, nil
-}
-
 // details is what a changeset has besides events.
 type details struct {
 	metadata         []byte
@@ -178,8 +160,8 @@ func readDetails(rows pgx.Rows) (map[daybook.Ordinal]details, error) {
 	for rows.Next() {
 		var ordinal daybook.Ordinal
 		var d details
-		var claims, releases []claimJSON
-		var references []referenceJSON
+		var claims, releases []sqlstore.Claim
+		var references []sqlstore.Reference
 		if err := rows.Scan(&ordinal, &d.metadata, &claims, &releases, &references); err != nil {
 			return nil, err
 		}

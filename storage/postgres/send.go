@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // send stores a batch, and gives each of its appends a receipt or an error.
@@ -109,10 +110,10 @@ func (b *batch) arguments(clock *time.Time) []any {
 	expects, places := make([]int16, 0, changesets), make([]int64, 0, changesets)
 	detailed := make([]bool, 0, changesets)
 	all := newEvents(b.events)
-	var rare besides
+	var rare sqlstore.Besides
 	for i, e := range b.entries {
 		ids[i] = e.append.ID
-		rare.condition(i+1, e.append.Condition)
+		rare.Condition(i+1, e.append.Condition)
 		nth := 0
 		for j := range e.append.Changesets {
 			c := &e.append.Changesets[j]
@@ -120,13 +121,8 @@ func (b *batch) arguments(clock *time.Time) []any {
 			ofAppend, ofStream, counts = append(ofAppend, int32(i+1)), append(ofStream, int32(b.streams[c.Stream]+1)), append(counts, int32(len(c.Events)))
 			expect, place := expectation(c.Expect)
 			expects, places = append(expects, expect), append(places, place)
-			detailed = append(detailed, rare.details(n, c.Metadata, c.Claims, c.Releases, c.References))
-			for _, claim := range c.Releases {
-				rare.Releases = append(rare.Releases, claimJSON{Changeset: n, Kind: claim.Kind, Value: claim.Value})
-			}
-			for _, claim := range c.Claims {
-				rare.Claims = append(rare.Claims, claimJSON{Changeset: n, Kind: claim.Kind, Value: claim.Value})
-			}
+			detailed = append(detailed, rare.Details(n, c.Metadata, c.Claims, c.Releases, c.References))
+			rare.Demands(n, c.Claims, c.Releases)
 			for k := range c.Events {
 				all.add(n, k, nth, &c.Events[k])
 				nth++
@@ -136,7 +132,7 @@ func (b *batch) arguments(clock *time.Time) []any {
 	return []any{
 		clock, ids, partitions, names, ofAppend, ofStream, expects, places, counts, detailed,
 		all.changeset, all.place, all.nth, all.id, all.kind, all.contentType, all.json, all.data, all.occurredAt, all.tags, all.context, all.metadata,
-		all.tagged, rare.text(),
+		all.tagged, rare.Text(),
 	}
 }
 
