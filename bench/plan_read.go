@@ -38,9 +38,9 @@ func planReplays(o options) []comparison {
 		key, work, title, base string
 		contenders             []string
 	}{
-		{"whole", "replay", "the whole log", work.BareScan, []string{work.BareScan, "daybook", "sqlite", "postgres", "jetstream"}},
+		{"whole", "replay", "the whole log", work.BareScan, []string{work.BareScan, "daybook", "sqlite", "postgres", "daybook-postgres", "jetstream"}},
 		{"typed", "replay-typed", "the whole log, decoded into a struct", work.DecoderAlone, []string{work.DecoderAlone, "daybook"}},
-		{"stream", "replay-stream", "one stream of 1,000 records", "", []string{"daybook", "pebble", "bbolt", "sqlite", "postgres", "jetstream", "message-db"}},
+		{"stream", "replay-stream", "one stream of 1,000 records", "", []string{"daybook", "pebble", "bbolt", "sqlite", "postgres", "daybook-postgres", "jetstream", "message-db"}},
 		{"tag", "replay-tag", "what carries a tag, 1 % of all", "", []string{"daybook"}},
 	}
 	var list []comparison

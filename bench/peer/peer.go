@@ -154,6 +154,7 @@ func All() []Contender {
 		{Name: "jetstream", About: "NATS JetStream in the process, SyncAlways, expected sequence of the subject", Module: "github.com/nats-io/nats-server/v2", Checks: true, Open: openJetStream},
 		{Name: "postgres", About: "a transaction an append, pool of 32", Module: "github.com/jackc/pgx/v5", Checks: true, Open: openPostgres},
 		{Name: "postgres-grouped", About: "the same, appends grouped before it", Module: "github.com/jackc/pgx/v5", Checks: true, Open: grouped(openPostgres)},
+		{Name: "daybook-postgres", About: "storage/postgres, each append expects the version of its stream", Module: "github.com/jackc/pgx/v5", Checks: true, Open: openDaybookPostgres},
 		{Name: "message-db", About: "write_message with expected version, pool of 32", Module: "github.com/jackc/pgx/v5", Checks: true, Open: openMessageDB},
 	}
 }

@@ -41,6 +41,10 @@ func Goals() []Goal {
 	goals = append(goals,
 		atLeast(30, at256, "daybook", "postgres", "256 writers: over PostgreSQL, a transaction an append"),
 		atLeast(120, at256, "daybook", "jetstream", "256 writers: over JetStream, SyncAlways"),
+		atLeast(0.95, alone, "daybook-postgres", "postgres", "on PostgreSQL, one writer: over a transaction an append"),
+		atLeast(0.95, alone, "daybook-postgres", "message-db", "on PostgreSQL, one writer: over message-db"),
+		atLeast(5, at256, "daybook-postgres", "postgres", "on PostgreSQL, 256 writers: over a transaction an append"),
+		atLeast(40, at256, "daybook-postgres", "message-db", "on PostgreSQL, 256 writers: over message-db"),
 		Goal{Says: "64 writers: processor time an event over R's", Table: at64, Row: "daybook", BaseRow: "R", Figure: Processor, Bound: 1.6, AtMost: true},
 		Goal{Says: "64 writers: p99 over p50", Table: at64, Row: "daybook", Figure: P99, BaseFigure: P50, Bound: 2.5, AtMost: true},
 		atLeast(0.6, "append/256/64/10", "daybook", "R", "64 writers, 10 events an append: over R"),
@@ -59,6 +63,7 @@ func replayGoals() []Goal {
 			atLeast(0.25, whole, "daybook", "scan", set+" records: replay into owned records over the bare scan, one core"),
 			atLeast(0.6, whole, "daybook, borrowed", "scan", set+" records: replay with borrowed bytes over the bare scan, one core"),
 			atLeast(0.9, "replay/"+set+"/typed", "daybook, borrowed", "decoder", set+" records: typed replay over the decoder alone"),
+			atLeast(0.7, whole, "daybook-postgres", "postgres", set+" records: replay from PostgreSQL over a bare scan of the data"),
 			Goal{Says: set + " records: by tag at 1 %, over 500,000 records/s", Table: "replay/" + set + "/tag", Row: "daybook", Figure: Rate, Base: 500_000, Bound: 1},
 		)
 		for _, other := range []string{"pebble", "bbolt", "sqlite", "postgres", "jetstream", "message-db"} {
