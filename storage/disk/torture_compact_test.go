@@ -99,9 +99,8 @@ func (r *torture) compactBeside(group *sync.WaitGroup) func() error {
 	return func() error { return r.judge(c) }
 }
 
-// compactToTheEnd compacts the store while its life ends. What it returns is called
-// when that has ended.
-func (r *torture) compactToTheEnd() func() error {
+// compactToTheEnd compacts the store while its life ends.
+func (r *torture) compactToTheEnd() {
 	c := r.newCompaction()
 	mount, driver := r.mount, r.driver
 	ended := make(chan struct{})
@@ -114,7 +113,7 @@ func (r *torture) compactToTheEnd() func() error {
 		runtime.Gosched()
 	}
 	r.pauses.Store(0)
-	return func() error {
+	r.compacts = func() error {
 		<-ended
 		if errors.Is(c.err, daybook.ErrClosed) && mount.Gone() == nil {
 			r.notef("closed while it was compacted")
@@ -122,6 +121,15 @@ func (r *torture) compactToTheEnd() func() error {
 		}
 		return c.ended(r)
 	}
+}
+
+// compactionEnds waits for a compaction that runs while the life ends.
+func (r *torture) compactionEnds() error {
+	if r.compacts == nil {
+		return nil
+	}
+	defer func() { r.compacts = nil }()
+	return r.compacts()
 }
 
 // judge takes in how a compaction has ended. One that met a fault that does not

@@ -44,7 +44,8 @@ type torture struct {
 	driver *disk.Driver
 	store  *daybook.Store
 
-	steps []string // what was done, for the report of a failure
+	steps    []string     // what was done, for the report of a failure
+	compacts func() error // waits for a compaction that runs beside the end of this life; nil: there is none
 	counts
 }
 
@@ -168,11 +169,10 @@ func (r *torture) live(last bool) error {
 	if err != nil && r.excused(err) == nil {
 		err = r.checkFailed()
 	}
-	compacted := func() error { return nil }
 	if err == nil && r.random.IntN(6) == 0 {
-		compacted = r.compactToTheEnd()
+		r.compactToTheEnd()
 	}
-	return r.excused(errors.Join(err, r.end(last && err == nil), compacted()))
+	return r.excused(errors.Join(err, r.end(last && err == nil)))
 }
 
 // excused returns err, unless it is what a fault explains.
@@ -287,7 +287,7 @@ func (r *torture) end(closing bool) error {
 	}
 	// Only its goroutines are left to end.
 	_ = r.driver.Close()
-	return r.nothingOpen()
+	return errors.Join(r.nothingOpen(), r.compactionEnds())
 }
 
 // endWithoutStore is end where the store could not be opened.
@@ -307,7 +307,7 @@ func (r *torture) crash() {
 
 // close closes the store; perhaps the machine crashes afterwards.
 func (r *torture) close() error {
-	err := r.driver.Close()
+	err := errors.Join(r.driver.Close(), r.compactionEnds())
 	r.notef("closed: %v", err)
 	switch {
 	case err == nil && !r.model.failed:
