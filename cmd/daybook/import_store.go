@@ -97,7 +97,7 @@ func compareStores(ctx context.Context, from *storeSource, to *daybook.Store, ba
 		switch {
 		case hasGrown(a) || hasGrown(b):
 			return nil
-		case a == nil || b == nil || !sameHead(a.Head, b.Head):
+		case a == nil || b == nil || !headsAgree(a.Head, b.Head):
 			return differs("%s in %s, %s in the store", describeHead(a), from.name, describeHead(b))
 		}
 		same.streams++
@@ -114,7 +114,7 @@ func differs(format string, args ...any) error {
 	return &failure{exit: exitConflict, err: fmt.Errorf("compared afterwards, "+format, args...)}
 }
 
-func sameHead(a, b daybook.Head) bool {
+func headsAgree(a, b daybook.Head) bool {
 	if !a.RecordedAt.Equal(b.RecordedAt) {
 		return false
 	}
