@@ -217,7 +217,7 @@ func (p *program) append(ctx context.Context, a daybook.Append) error {
 	if err := (daybook.Limits{}).Check(a); err != nil {
 		return err
 	}
-	return p.with(writing, func(store *daybook.Store) error {
+	return p.with(ctx, writing, func(store *daybook.Store) error {
 		receipt, err := store.AppendAll(ctx, a)
 		// Where the log is damaged nothing is stored by trying again.
 		if err != nil && !errors.Is(err, daybook.ErrRefused) && !errors.Is(err, daybook.ErrCorrupt) {

@@ -55,7 +55,7 @@ any moment.`,
 func (p *program) directory(hint string) (string, error) {
 	dir, ok := strings.CutPrefix(p.address(), "file:")
 	if dir = strings.TrimPrefix(dir, "//"); !ok || dir == "" {
-		return "", hinted(usagef("store %q: must be file:DIR, this works on its files", p.address()), "%s", hint)
+		return "", hinted(usagef("store %q: must be file:DIR, this works on its files", shown(p.address())), "%s", hint)
 	}
 	return dir, nil
 }

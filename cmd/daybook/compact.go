@@ -41,7 +41,7 @@ name a directory, and no server may write it.`,
 }
 
 func (p *program) compact(ctx context.Context, dir string, options disk.CompactOptions) error {
-	driver, err := p.openFile(dir, opening{access: writing})
+	driver, err := p.openFile(dir, opening{address: p.address(), access: writing})
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ and answers with the receipt of the first.`,
 }
 
 func (p *program) delete(ctx context.Context, d daybook.Deletion, yes bool) error {
-	return p.with(writing, func(store *daybook.Store) error {
+	return p.with(ctx, writing, func(store *daybook.Store) error {
 		if !yes {
 			head, err := store.Head(ctx, d.Stream)
 			if err != nil {

@@ -34,7 +34,7 @@ version up to which nothing is left, how many records went, who and why.`,
 }
 
 func (p *program) deletions(ctx context.Context, read daybook.DeletionRead) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		out := bufio.NewWriter(p.stdout)
 		var line []byte
 		for d, err := range store.ReadDeletions(ctx, read) {

@@ -55,7 +55,7 @@ func (p *program) export(ctx context.Context, f exportFlags) error {
 	if f.resume && f.to == "" {
 		return usagef("--resume: needs --to FILE")
 	}
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		if f.to == "" {
 			_, _, err := p.exportTo(ctx, store, p.stdout, daybook.Position(f.after))
 			return err

@@ -11,6 +11,7 @@ import (
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
 	"github.com/daybook-go/daybook/storage/disk"
+	"github.com/daybook-go/daybook/storage/postgres"
 	"github.com/daybook-go/daybook/storage/remote"
 )
 
@@ -48,7 +49,6 @@ func hinted(err error, format string, args ...any) error {
 // exitOf returns the exit code for an error.
 func exitOf(err error) int {
 	var known *failure
-	var unreachable *remote.UnreachableError
 	var missing *fs.PathError
 	var newer *disk.FormatError
 	switch {
@@ -58,13 +58,19 @@ func exitOf(err error) int {
 		return exitConflict
 	case errors.Is(err, daybook.ErrInvalid):
 		return exitUsage
-	case errors.As(err, &unreachable), errors.As(err, &newer), errors.Is(err, daybook.ErrReadOnly):
+	case isAway(err), errors.As(err, &newer), errors.Is(err, daybook.ErrReadOnly):
 		return exitStore
 	case errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist):
 		return exitUsage
 	default:
 		return exitFailed
 	}
+}
+
+// isAway reports whether an error says that the server of a store does not
+// answer.
+func isAway(err error) bool {
+	return errors.As(err, new(*remote.UnreachableError)) || errors.As(err, new(*postgres.UnreachableError))
 }
 
 // hintOf returns what to do about an error, "" where nobody knows better than

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/disk"
@@ -14,16 +13,9 @@ import (
 // to be written, so that it works beside a server.
 func (p *program) openFile(dir string, how opening) (daybook.Driver, error) {
 	if dir == "" {
-		return nil, usagef("store %q: needs a directory, file:DIR", p.address())
+		return nil, usagef("store %q: needs a directory, file:DIR", how.address)
 	}
-	if how.log == nil {
-		// What a crash left behind is told; that all is well is not.
-		how.log = slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		if p.json {
-			how.log = slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		}
-	}
-	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: how.log})
+	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: p.warnings(how.log)})
 	if err == nil {
 		return driver, nil
 	}

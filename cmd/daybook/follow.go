@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
-	"github.com/daybook-go/daybook/storage/remote"
 )
 
 // What is waited for a server that goes away while it is followed: it is being
@@ -22,7 +21,7 @@ const (
 func (p *program) follow(ctx context.Context, read daybook.LogRead) error {
 	out := p.recordWriter(logColumns)
 	shown := func(context.Context, daybook.ReadEnd) { _ = out.flush() } // told by the next write, and at the end
-	store, err := p.open(reading, &daybook.Options{Hooks: daybook.Hooks{ReadEnd: shown}})
+	store, err := p.open(ctx, p.address(), reading, &daybook.Options{Hooks: daybook.Hooks{ReadEnd: shown}})
 	if err != nil {
 		return err
 	}
@@ -36,8 +35,7 @@ func (p *program) follow(ctx context.Context, read daybook.LogRead) error {
 		if read.After > before {
 			tries = 0
 		}
-		var away *remote.UnreachableError
-		if errors.As(err, &away) && ctx.Err() == nil && tries < awayTries {
+		if isAway(err) && ctx.Err() == nil && tries < awayTries {
 			if tries == 0 && !p.json {
 				fmt.Fprintf(p.stderr, "daybook: %s; waiting for it\n", printable(err.Error()))
 			}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -23,31 +23,46 @@ func (p *program) importCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:     "import",
 		GroupID: "move",
-		Short:   "Take in a log that was exported",
-		Long: `Takes in records as daybook export writes them, one JSON object a line. All is
-kept: ids, versions, positions, times. What the store has already is compared
-and passed over, so an import that was cut is simply run again, and so is one
-of a file that has grown. Where the store has other records at the same
-positions nothing is taken in: exit code 3.
+		Short:   "Take in a log that was exported, or that of another store",
+		Long: `Takes in records as daybook export writes them, one JSON object a line, or with
+--from URL those of another store, on any storage. All is kept: ids, versions,
+positions, times. What the store has already is compared and passed over, so an
+import that was cut is simply run again, and so is one of a file, or store, that
+has grown. Where the store has other records at the same positions nothing is
+taken in: exit code 3.
 
 With --append the records are appended at the end of the log instead, with new
 versions, positions and recorded times, but with the ids of their appends: what
 was appended before is not appended twice.
 
-When all is taken in, the store is read again and counted.`,
+When all is taken in, the store is read again and counted. Two stores are read
+side by side instead: every record and the head of every stream must be the same
+in both, and neither may have one that the other has not. Of deletions nothing is
+taken over: not that they were made, not the ids of the appends that are gone, nor
+claims of changesets that are.`,
 		Example: `  daybook import --from log.ndjson --store file:copy
+  daybook import --from file:daybook-data --store postgres://db.example.org/shop
   daybook export --store http://old:7070 | daybook import --store file:new
   daybook import --from other.ndjson --append`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return p.importLog(command.Context(), f) },
 	}
 	flags := command.Flags()
-	flags.StringVar(&f.from, "from", "", "the file to read (default standard input)")
+	flags.StringVar(&f.from, "from", "", "the file, or the URL of the store, to read (default standard input)")
 	flags.BoolVar(&f.appendOnly, "append", false, "append at the end of the log, with new positions")
 	return command
 }
 
 func (p *program) importLog(ctx context.Context, f importFlags) error {
+	if isStore(f.from) {
+		return p.withStore(ctx, f.from, reading, func(from *daybook.Store) error {
+			end, err := from.End(ctx)
+			if err != nil {
+				return err
+			}
+			return p.importFrom(ctx, &storeSource{name: shown(f.from), store: from, end: end}, f.appendOnly)
+		})
+	}
 	source := &lineSource{name: "standard input", in: p.stdin}
 	if f.from != "" {
 		file, err := os.Open(f.from)
@@ -60,10 +75,25 @@ func (p *program) importLog(ctx context.Context, f importFlags) error {
 			source.size = info.Size()
 		}
 	}
-	return p.with(writing, func(store *daybook.Store) error {
+	return p.importFrom(ctx, source, f.appendOnly)
+}
+
+// isStore reports whether --from names a store, not a file.
+func isStore(from string) bool {
+	switch kind, rest := kindOf(from); kind {
+	case "file", "mem":
+		return true
+	case "http", "https", "postgres", "postgresql":
+		return strings.HasPrefix(rest, "//")
+	}
+	return false
+}
+
+func (p *program) importFrom(ctx context.Context, from source, appendOnly bool) error {
+	return p.with(ctx, writing, func(store *daybook.Store) error {
 		bar := p.newProgress()
 		defer bar.done()
-		m := &importing{store: store, source: source, bar: bar, append: f.appendOnly || !keepsPositions(ctx, store)}
+		m := &importing{store: store, source: from, bar: bar, append: appendOnly || !keepsPositions(ctx, store)}
 		err := m.run(ctx)
 		bar.done()
 		if err != nil {
@@ -86,21 +116,29 @@ func keepsPositions(ctx context.Context, store *daybook.Store) bool {
 func (p *program) printImport(m *importing) error {
 	var err error
 	if p.json {
-		_, err = fmt.Fprintf(p.stdout, `{"imported":%d,"present":%d,"position":%d}`+"\n", m.stored, m.present, m.last)
+		compared := ""
+		if m.compared != nil {
+			compared = fmt.Sprintf(`,"compared":{"records":%d,"streams":%d}`, m.compared.records, m.compared.streams)
+		}
+		_, err = fmt.Fprintf(p.stdout, `{"imported":%d,"present":%d,"position":%d%s}`+"\n", m.stored, m.present, m.last, compared)
 		return err
 	}
 	present := ""
 	if m.present > 0 {
 		present = fmt.Sprintf(", %s there already", grouped(m.present))
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s taken in%s; read back and counted, up to position %s\n", counted(m.stored, "record"), present, grouped(int64(m.last)))
+	checked := "read back and counted"
+	if m.compared != nil {
+		checked = fmt.Sprintf("%s of %s the same in both stores", counted(m.compared.records, "record"), counted(m.compared.streams, "stream"))
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s taken in%s; %s, up to position %s\n", counted(m.stored, "record"), present, checked, grouped(int64(m.last)))
 	return err
 }
 
 // importing is one run of an import.
 type importing struct {
 	store  *daybook.Store
-	source *lineSource
+	source source
 	bar    *progress
 	append bool // with new positions
 
@@ -111,12 +149,14 @@ type importing struct {
 	present int64            // records that were there already
 	first   daybook.Position // in the store, of the first record of the file
 	last    daybook.Position // in the store, of the last
+
+	compared *sides // what was the same in two stores; nil after the import of a file
 }
 
 // piece is what is stored at once: whole appends.
 type piece struct {
 	changesets []daybook.RecordedChangeset
-	line       int // of the first of them
+	at         string // where the first of them stands in the source
 	records    int
 	bytes      int64
 }
@@ -133,19 +173,20 @@ func (m *importing) run(ctx context.Context) error {
 		return err
 	}
 	if !m.append {
-		m.compare = newComparison(ctx, m.store, m.end)
+		m.compare = newComparison(ctx, m.store, m.source, m.end)
 		defer m.compare.stop()
 	}
-	for c, err := range m.source.changesets() {
+	for c, err := range m.source.changesets(ctx) {
 		if err != nil {
 			return err
 		}
-		m.bar.show("import", m.source.read, m.source.size)
+		done, total := m.source.progress()
+		m.bar.show("import", done, total)
 		if m.first == 0 {
 			m.first = c.Records[0].Position
 		}
 		if !m.append && c.Records[0].Position <= m.end {
-			if err := m.compare.changeset(&c); err != nil {
+			if err := m.compare.changeset(m.source, &c); err != nil {
 				return err
 			}
 			m.present += int64(len(c.Records))
@@ -174,7 +215,7 @@ func (m *importing) add(ctx context.Context, c readChangeset) error {
 		}
 	}
 	if len(m.piece.changesets) == 0 {
-		m.piece.line = c.line
+		m.piece.at = m.source.at(&c, 0)
 	}
 	m.piece.changesets = append(m.piece.changesets, c.RecordedChangeset)
 	m.piece.records += len(c.Records)
@@ -190,14 +231,14 @@ func (m *importing) flush(ctx context.Context) error {
 	if !m.append {
 		// Before the first record that is new, all that the store has must
 		// have been in the file.
-		if err := m.compare.finished(m.piece.line); err != nil {
+		if err := m.compare.finished(m.piece.at); err != nil {
 			return err
 		}
 		err := m.store.Import(ctx, m.piece.changesets)
 		if errors.Is(err, daybook.ErrUnsupported) && m.end == 0 && m.stored == 0 {
 			m.append = true // a server whose storage gives its own positions
 		} else if err != nil {
-			return fmt.Errorf("%s, line %d and what follows: %w", m.source.name, m.piece.line, err)
+			return fmt.Errorf("%s, %s and what follows: %w", m.source.title(), m.piece.at, err)
 		}
 	}
 	if m.append {
@@ -226,7 +267,7 @@ func (m *importing) appendPiece(ctx context.Context) error {
 		}
 		receipt, err := m.store.AppendAll(ctx, a)
 		if err != nil {
-			return fmt.Errorf("%s, line %d and what follows: %w", m.source.name, m.piece.line, err)
+			return fmt.Errorf("%s, %s and what follows: %w", m.source.title(), m.piece.at, err)
 		}
 		records := int64(0)
 		for _, c := range receipt.Changesets {
@@ -244,10 +285,18 @@ func (m *importing) appendPiece(ctx context.Context) error {
 	return nil
 }
 
-// check reads back what was taken in, and counts it.
+// check reads back what was taken in, and counts or compares it.
 func (m *importing) check(ctx context.Context) error {
-	if m.append || m.stored+m.present == 0 {
+	if m.append {
 		return nil // each append was answered by a receipt that was counted
+	}
+	if from, ok := m.source.(*storeSource); ok {
+		var err error
+		m.compared, err = compareStores(ctx, from, m.store, m.bar)
+		return err
+	}
+	if m.stored+m.present == 0 {
+		return nil
 	}
 	var found int64
 	var last daybook.Position
@@ -264,19 +313,4 @@ func (m *importing) check(ctx context.Context) error {
 			counted(found, "record"), last, m.stored+m.present, m.last)
 	}
 	return nil
-}
-
-// readChangeset is a changeset of the file that is imported.
-type readChangeset struct {
-	daybook.RecordedChangeset
-	line  int   // of its first record
-	bytes int64 // of its lines
-}
-
-// lineSource reads records, one a line.
-type lineSource struct {
-	name string
-	in   io.Reader
-	size int64 // of a file; 0 where it is not known
-	read int64 // bytes so far
 }

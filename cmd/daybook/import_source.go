@@ -13,9 +13,41 @@ import (
 	"github.com/daybook-go/daybook/internal/wire"
 )
 
+// source is where an import takes its changesets from.
+type source interface {
+	title() string
+	// changesets yields the changesets in the order of their positions, each
+	// whole. It can be ranged over once.
+	changesets(ctx context.Context) iter.Seq2[readChangeset, error]
+	// at says where a record of a changeset stands: "line 4".
+	at(c *readChangeset, record int) string
+	progress() (done, total int64) // total is 0 where it is not known
+}
+
+// readChangeset is a changeset that is imported.
+type readChangeset struct {
+	daybook.RecordedChangeset
+	line  int   // of a file, of its first record
+	bytes int64 // of its lines, or about as many
+}
+
+// lineSource reads records, one a line.
+type lineSource struct {
+	name string
+	in   io.Reader
+	size int64 // of a file; 0 where it is not known
+	read int64 // bytes so far
+}
+
+func (s *lineSource) title() string { return s.name }
+func (s *lineSource) at(c *readChangeset, record int) string {
+	return fmt.Sprintf("line %d", c.line+record)
+}
+func (s *lineSource) progress() (done, total int64) { return s.read, s.size }
+
 // changesets yields the changesets of the file, each whole. Its errors name
 // the file and the line.
-func (s *lineSource) changesets() iter.Seq2[readChangeset, error] {
+func (s *lineSource) changesets(context.Context) iter.Seq2[readChangeset, error] {
 	return func(yield func(readChangeset, error) bool) {
 		var open readChangeset
 		for line, err := range s.records() {
@@ -91,72 +123,4 @@ func (s *lineSource) records() iter.Seq2[readLine, error] {
 			}
 		}
 	}
-}
-
-// comparison walks through what the store has, beside the file.
-type comparison struct {
-	store *daybook.Store
-	ctx   context.Context // of the one import that this serves
-	end   daybook.Position
-	next  func() (daybook.Record, error, bool) // nil before the first record
-	halt  func()
-}
-
-func newComparison(ctx context.Context, store *daybook.Store, end daybook.Position) *comparison {
-	return &comparison{store: store, ctx: ctx, end: end, halt: func() {}}
-}
-
-func (c *comparison) stop() { c.halt() }
-
-// changeset compares a changeset of the file with what the store has there.
-func (c *comparison) changeset(read *readChangeset) error {
-	if c.next == nil {
-		c.next, c.halt = iter.Pull2(c.store.ReadLog(c.ctx, daybook.LogRead{After: read.Records[0].Position - 1, To: c.end}))
-	}
-	for i := range read.Records {
-		record := &read.Records[i]
-		stored, err, more := c.next()
-		if err != nil {
-			return err
-		}
-		if !more || !same(&stored, record) {
-			return &failure{
-				exit: exitConflict, err: fmt.Errorf("line %d: the store has another record at position %d", read.line+i, record.Position),
-				hint: "this is the log of another store; --append appends it behind this one",
-			}
-		}
-	}
-	return nil
-}
-
-// finished checks that the store has nothing more than what was compared,
-// before the records from a line on are taken in.
-func (c *comparison) finished(line int) error {
-	if c.next == nil {
-		return nil
-	}
-	stored, err, more := c.next()
-	if err != nil {
-		return err
-	}
-	if more {
-		return &failure{
-			exit: exitConflict, err: fmt.Errorf("line %d: the store has a record at position %d that is missing before it", line, stored.Position),
-			hint: "the store went its own way; --append appends the rest behind it",
-		}
-	}
-	return nil
-}
-
-// same reports whether two records are the same in everything that an import
-// keeps. An ordinal may be given anew.
-func same(a, b *daybook.Record) bool {
-	without := func(r *daybook.Record) []byte {
-		header := *r.Changeset
-		header.Ordinal = 0
-		plain := *r
-		plain.Changeset = &header
-		return wire.AppendRecord(nil, &plain)
-	}
-	return bytes.Equal(without(a), without(b))
 }

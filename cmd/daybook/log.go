@@ -67,7 +67,7 @@ so. Positions rise but may have gaps; to go on later, give the last position as
 }
 
 func (p *program) log(ctx context.Context, read daybook.LogRead) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		out := p.recordWriter(logColumns)
 		for record, err := range store.ReadLog(ctx, read) {
 			if err == nil {

@@ -27,6 +27,7 @@ type program struct {
 	stderr io.Writer
 	getenv func(string) string
 
-	store string // --store
-	json  bool   // --json
+	store     string // --store
+	noMigrate bool   // --no-migrate
+	json      bool   // --json
 }

@@ -46,7 +46,7 @@ A stream without records is "not found": exit code 4.`,
 }
 
 func (p *program) read(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		out := p.recordWriter(streamColumns)
 		found := false
 		for record, err := range store.ReadStream(ctx, id, read) {

@@ -68,7 +68,7 @@ func (p *program) retain(ctx context.Context, f retainFlags) error {
 	if f.options.DryRun {
 		access = reading
 	}
-	return p.with(access, func(store *daybook.Store) error {
+	return p.with(ctx, access, func(store *daybook.Store) error {
 		if !f.options.DryRun && !f.yes {
 			if err := p.confirm("delete what is not kept of %s", describeStreams(f.rule.Filter)); err != nil {
 				return err

@@ -44,9 +44,10 @@ func (p *program) rootCommand() *cobra.Command {
 records, in the order of their stream or of the whole log.
 
 A store is named by --store, or by the environment variable DAYBOOK_STORE:
-"file:DIR" is a directory (the default is file:daybook-data), "http://HOST" a
-server; see "daybook help stores". One process at a time writes a directory;
-everybody else goes through its server. Reading a directory always works.
+"file:DIR" is a directory (the default is file:daybook-data), "postgres://HOST/DB"
+a PostgreSQL database, "http://HOST" a server; see "daybook help stores". One
+process at a time writes a directory; everybody else goes through its server.
+Reading a directory always works.
 
 Every subcommand writes for people, or with --json for programs: one JSON
 document a line. "daybook help exit-codes" tells what scripts can rely on.`,
@@ -58,7 +59,8 @@ document a line. "daybook help exit-codes" tells what scripts can rely on.`,
 		SilenceUsage:  true,
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&p.store, "store", "", `the store: file:DIR, mem: or http://HOST (default $DAYBOOK_STORE, else "`+defaultStore+`")`)
+	flags.StringVar(&p.store, "store", "", `the store: file:DIR, postgres://HOST/DATABASE, http://HOST or mem: (default $DAYBOOK_STORE, else "`+defaultStore+`")`)
+	flags.BoolVar(&p.noMigrate, "no-migrate", false, "never make or change the tables of a database: leave that to daybook migrate")
 	flags.BoolVar(&p.json, "json", false, "write JSON for programs, one document a line; errors too")
 	root.AddGroup(
 		&cobra.Group{ID: "use", Title: "Append and read:"},
@@ -69,6 +71,7 @@ document a line. "daybook help exit-codes" tells what scripts can rely on.`,
 		p.appendCommand(), p.readCommand(), p.logCommand(), p.streamsCommand(),
 		p.serveCommand(), p.statsCommand(), p.verifyCommand(), p.backupCommand(), p.restoreCommand(), p.reindexCommand(),
 		p.deleteCommand(), p.retainCommand(), p.deletionsCommand(), p.compactCommand(),
+		p.migrateCommand(), p.maintainCommand(),
 		p.exportCommand(), p.importCommand(), p.versionCommand(),
 		storesTopic(), exitCodesTopic(),
 	)

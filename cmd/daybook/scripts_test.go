@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,13 +34,25 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
 //	flip FILE TEXT     damages the first byte of a text in a file
+//	sql TEXT           runs SQL on the server of $POSTGRES as its owner
+//
+// The condition [postgres] is true where there is a PostgreSQL server to test
+// with; then $POSTGRES is the URL of a store on it that is not there yet, in
+// the schema $SCHEMA. A script that begins with what is so named is skipped
+// elsewhere, and says so.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
 			env.Setenv(raceVariable, raceSetting)
-			return nil
+			return setupPostgres(env)
+		},
+		Condition: func(condition string) (bool, error) {
+			if condition == "postgres" {
+				return os.Getenv(postgresVariable) != "", nil
+			}
+			return false, fmt.Errorf("%s: is an unknown condition", condition)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serve,
@@ -56,6 +69,7 @@ func TestScripts(t *testing.T) {
 			"exits":   exits,
 			"cut-end": cutEnd,
 			"flip":    flip,
+			"sql":     runSQL,
 		},
 	})
 }

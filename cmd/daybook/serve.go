@@ -80,7 +80,7 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	defer listener.Close()
-	driver, err := p.openDriver(opening{access: writing, log: log})
+	driver, err := p.openDriver(ctx, opening{address: p.address(), access: writing, log: log})
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,12 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 		return err
 	}
 	f.api.Version, f.api.Logger = version(), log
-	log.Info("serving", "address", listener.Addr().String(), "store", p.address(), "version", version())
+	log.Info("serving", "address", listener.Addr().String(), "store", shown(p.address()), "version", version())
 	err = httpapi.Serve(ctx, listener, httpapi.New(store, &f.api), &httpapi.ServerOptions{Grace: f.grace, Logger: log})
 	if closing := store.Close(); err == nil {
 		err = closing
 	}
-	log.Info("stopped", "store", p.address())
+	log.Info("stopped", "store", shown(p.address()))
 	return err
 }
 
@@ -137,7 +137,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 func (p *program) announce(address net.Addr) error {
 	url := "http://" + address.String()
 	if p.json {
-		return json.NewEncoder(p.stdout).Encode(map[string]string{"url": url, "store": p.address(), "version": version()})
+		return json.NewEncoder(p.stdout).Encode(map[string]string{"url": url, "store": shown(p.address()), "version": version()})
 	}
 	_, err := fmt.Fprintf(p.stdout, `Daybook %s serves %s at %s
 
@@ -145,7 +145,7 @@ func (p *program) announce(address net.Addr) error {
   curl -X POST %s/streams/account-1 -d '{"events":[{"type":"opened","owner":"Ann"}]}'
   daybook log --follow --store %s
 
-`, version(), p.address(), url, url, url, url)
+`, version(), shown(p.address()), url, url, url, url)
 	return err
 }
 

@@ -38,7 +38,7 @@ last opening that had something to recover did.`,
 }
 
 func (p *program) stats(ctx context.Context) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		stats, err := store.Stats(ctx)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ changeset, and when that was recorded.`,
 }
 
 func (p *program) streams(ctx context.Context, list daybook.StreamList) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		out := bufio.NewWriter(p.stdout)
 		var line []byte
 		for head, err := range store.ListStreams(ctx, list) {

@@ -15,6 +15,12 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
                    it, and needs to be the only one that writes: while a server
                    runs on it, write through the server. Subcommands that only
                    read open it read-only, at any time.
+  postgres://USER:PASSWORD@HOST:PORT/DATABASE?schema=NAME
+                   A schema of a PostgreSQL database, "daybook" unless it is
+                   named. What is not in the URL comes from PGHOST, PGUSER,
+                   PGPASSWORD, the password file and so on. Subcommands that
+                   write make the tables where there are none, unless
+                   --no-migrate is given; those that only read never do.
   http://HOST      A Daybook server, here or elsewhere.
   https://HOST     The same, encrypted.
   mem:             A store in memory that is gone when the command ends: to
@@ -35,7 +41,8 @@ func exitCodesTopic() *cobra.Command {
        import finds other records; nothing of the append was stored
   4    not found: the stream has no records
   5    the store cannot be opened or reached: it does not exist, another process
-       is writing it, the server does not answer
+       is writing it, the server does not answer or refuses the user, the tables
+       have another version, the database only reads
   130  interrupted
 
 Errors are one line on standard error, "daybook: ...", often with a hint below.

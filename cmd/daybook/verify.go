@@ -67,7 +67,7 @@ Findings are written to standard output, one a line, and make exit code 1.`,
 }
 
 func (p *program) verify(ctx context.Context, options verify.Options) error {
-	return p.with(reading, func(store *daybook.Store) error {
+	return p.with(ctx, reading, func(store *daybook.Store) error {
 		bar := p.newProgress()
 		options.Progress = func(at verify.Progress) { bar.show(at.Step, at.Done, at.Total) }
 		report, err := verify.Store(ctx, store, &options)

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/storage/postgres"
+)
+
+func (p *program) migrateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "migrate",
+		GroupID: "keep",
+		Short:   "Bring the tables of a store to the form of this program",
+		Long: `Makes the tables of a store in a database, or brings those that an older
+program has made to the form of this one: in one transaction, so that it is done
+or not, and one at a time. It says from which version to which. Tables of a
+newer program are refused: exit code 5.
+
+Subcommands that write do the same when they open a store. Give them --no-migrate
+where the user of the program may not change tables, and run migrate as their
+owner before a new release.
+
+A store in files needs none of this: nothing is to be done.`,
+		Example: `  daybook migrate --store postgres://owner@db.example.org/shop
+  daybook serve --no-migrate --store postgres://app@db.example.org/shop`,
+		Args: noArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return p.migrate(command.Context()) },
+	}
+}
+
+func (p *program) migrate(ctx context.Context) error {
+	if p.noMigrate {
+		return usagef("--no-migrate: forbids what migrate does")
+	}
+	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
+		return p.nothingToDo(ctx, "it has no tables")
+	}
+	found, err := postgres.Migrate(ctx, p.address(), &postgres.Options{Logger: p.warnings(nil)})
+	if err != nil {
+		return postgresFailure(err)
+	}
+	if p.json {
+		return json.NewEncoder(p.stdout).Encode(struct {
+			Changed bool `json:"changed"`
+			From    int  `json:"from"`
+			To      int  `json:"to"`
+		}{found != postgres.Version, found, postgres.Version})
+	}
+	switch found {
+	case postgres.Version:
+		_, err = fmt.Fprintf(p.stdout, "the store has version %d, that of this program: nothing is to be done\n", found)
+	case 0:
+		_, err = fmt.Fprintf(p.stdout, "the store was made, in version %d\n", postgres.Version)
+	default:
+		_, err = fmt.Fprintf(p.stdout, "the store was brought from version %d to %d\n", found, postgres.Version)
+	}
+	return err
+}
+
+// nothingToDo says of a store that is no database that it needs no upkeep, and
+// why. Of one behind a server that cannot be said.
+func (p *program) nothingToDo(ctx context.Context, why string) error {
+	if kind, _ := kindOf(p.address()); kind == "http" || kind == "https" {
+		return hinted(usagef("store %q: this does not work through a server", shown(p.address())), "give the --store that the server was started with")
+	}
+	return p.with(ctx, reading, func(*daybook.Store) error {
+		if p.json {
+			_, err := fmt.Fprintln(p.stdout, `{"changed":false}`)
+			return err
+		}
+		_, err := fmt.Fprintf(p.stdout, "%s: %s, nothing is to be done\n", printable(p.address()), why)
+		return err
+	})
+}
