@@ -33,7 +33,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 // versions.
 func (d *Driver) streamQuery(id daybook.StreamID, read *daybook.StreamRead, first, last int64, limit int) (string, []any) {
 	var q sqlText
-	q.add("SELECT ", eventColumns, " FROM {schema}.events e WHERE e.stream = ", q.value(id.Name), " AND e.partition = ", q.value(id.Partition))
+	q.add("SELECT ", eventColumns, ", ", unsettled, " FROM {schema}.events e WHERE e.stream = ", q.value(id.Name), " AND e.partition = ", q.value(id.Partition))
 	q.add(" AND e.version >= ", q.value(first), " AND e.version <= ", q.value(last))
 	if !read.Until.IsZero() {
 		q.add(" AND e.recorded_at <= ", q.value(read.Until))
@@ -79,8 +79,9 @@ type pages struct {
 	limit       int   // how many records are left; 0 is no limit
 	backwards   bool
 
-	reader rowReader
-	rows   int // on the next page
+	reader  rowReader
+	rows    int  // on the next page
+	settled bool // what was promised when the read began stands in the log
 }
 
 // How many rows a page has: the first ones few, then as many as have about
@@ -148,7 +149,7 @@ func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, 
 		limit, last = p.limit, true
 	}
 	for {
-		if records, err = p.fetch(ctx, limit); err != nil || len(records) < limit {
+		if records, err = p.fetchSettled(ctx, limit); err != nil || len(records) < limit {
 			return records, false, err
 		}
 		if last {
@@ -174,6 +175,34 @@ func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, 
 		p.first = at + 1
 	}
 	return records, p.first <= p.last, nil
+}
+
+// fetchSettled reads so many records at most, and for the first page settles what
+// was promised before. A page without records does not tell whether there is any.
+func (p *pages) fetchSettled(ctx context.Context, limit int) ([]daybook.Record, error) {
+	if p.settled {
+		return p.fetch(ctx, limit)
+	}
+	p.settled = true
+	records, err := p.fetch(ctx, limit)
+	switch {
+	case err != nil, len(records) > 0 && !p.reader.unsettled:
+		return records, err
+	case len(records) > 0:
+		err = p.driver.settleLog(ctx)
+	default:
+		var is bool
+		if is, err = p.driver.isUnsettled(ctx); err == nil && !is {
+			return records, nil
+		}
+		if err == nil {
+			err = p.driver.settleLog(ctx)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p.fetch(ctx, limit)
 }
 
 // fetch reads so many records at most.
