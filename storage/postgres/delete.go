@@ -27,10 +27,17 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	expect, place := expectation(deletion.Expect)
 	var repeated bool
 	var conflict []byte
-	err := d.again(ctx, "delete", func(int) error {
-		row := d.pool.QueryRow(ctx, d.sql.deleteStream, d.clock(), [16]byte(deletion.ID), deletion.Stream.Partition, deletion.Stream.Name,
-			expect, place, int64(deletion.Through), deletion.Scrub, deletion.Who, deletion.Why)
-		return row.Scan(&repeated, &conflict)
+	err := d.whileBusy(ctx, func() error {
+		var busy bool
+		err := d.again(ctx, "delete", func(int) error {
+			row := d.pool.QueryRow(ctx, d.sql.deleteStream, d.clock(), [16]byte(deletion.ID), deletion.Stream.Partition, deletion.Stream.Name,
+				expect, place, int64(deletion.Through), deletion.Scrub, deletion.Who, deletion.Why)
+			return row.Scan(&repeated, &conflict, &busy)
+		})
+		if err == nil && busy {
+			return errBusy
+		}
+		return err
 	})
 	if err != nil {
 		return daybook.DeletionReceipt{}, err

@@ -12,14 +12,19 @@ import (
 	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
-// Import implements daybook.Importer.
+// Import implements daybook.Importer. It waits until no transaction of AppendTx is
+// open.
 func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChangeset) error {
 	if err := d.begin(); err != nil {
 		return err
 	}
 	defer d.calls.Done()
 	for {
-		stored, err := d.tryImport(ctx, changesets)
+		var stored bool
+		err := d.whileBusy(ctx, func() (err error) {
+			stored, err = d.tryImport(ctx, changesets)
+			return err
+		})
 		if stored || err != nil {
 			return err
 		}
@@ -54,17 +59,22 @@ func (d *Driver) tryImport(ctx context.Context, changesets []daybook.RecordedCha
 		return false, err
 	}
 	arguments := im.arguments(e)
+	var answer *bool
 	err = d.again(ctx, "import", func(try int) error {
 		if try > 0 {
 			// The try before may have been done: then the log ends with it.
 			now, err := d.readEnd(ctx)
 			if err != nil || now.position == im.last() {
-				stored = true
+				answer = new(true)
 				return err
 			}
 		}
-		return d.pool.QueryRow(ctx, d.sql.importing, arguments...).Scan(&stored)
+		return d.pool.QueryRow(ctx, d.sql.importing, arguments...).Scan(&answer)
 	})
+	if err == nil && answer == nil {
+		return false, errBusy
+	}
+	stored = answer != nil && *answer
 	if from, ok := errors.AsType[*pgconn.PgError](err); ok && from.Code == "23505" {
 		return false, &daybook.InvalidError{Field: "changesets", Value: from.Detail, Reason: "must not hold an append that the store has already"}
 	}

@@ -16,8 +16,9 @@ type end struct {
 }
 
 func (d *Driver) readEnd(ctx context.Context) (e end, err error) {
-	err = d.again(ctx, "end", func(int) error {
-		return d.pool.QueryRow(ctx, d.sql.end).Scan(&e.position, &e.ordinal, &e.recordedAt)
+	err = d.settled(ctx, "end", func() (unsettled bool, err error) {
+		err = d.pool.QueryRow(ctx, d.sql.end).Scan(&e.position, &e.ordinal, &e.recordedAt, &unsettled)
+		return unsettled, err
 	})
 	return e, err
 }
@@ -52,23 +53,26 @@ func (d *Driver) readHeads(ctx context.Context, ids []daybook.StreamID) ([]daybo
 		partitions[i], names[i] = id.Partition, id.Name
 	}
 	var heads []daybook.Head
-	err := d.again(ctx, "heads", func(int) error {
+	err := d.settled(ctx, "heads", func() (unsettled bool, err error) {
 		heads = make([]daybook.Head, len(ids))
 		rows, err := d.pool.Query(ctx, d.sql.heads, partitions, names)
 		if err != nil {
-			return err
+			return false, err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var n int64
 			var h daybook.Head
-			if err := rows.Scan(&n, &h.Version, &h.Changeset, &h.First, &h.Position, &h.RecordedAt); err != nil {
-				return err
+			var recordedAt *time.Time
+			if err := rows.Scan(&n, &h.Version, &h.Changeset, &h.First, &h.Position, &recordedAt, &unsettled); err != nil {
+				return false, err
 			}
-			h.RecordedAt = h.RecordedAt.UTC()
+			if recordedAt != nil {
+				h.RecordedAt = recordedAt.UTC()
+			}
 			heads[n-1] = h
 		}
-		return rows.Err()
+		return unsettled, rows.Err()
 	})
 	return heads, err
 }
@@ -116,6 +120,9 @@ func (d *Driver) listPage(ctx context.Context, list *daybook.StreamList, limit i
 		return nil, err
 	}
 	defer d.calls.Done()
+	if err := d.settlePromised(ctx); err != nil {
+		return nil, err
+	}
 	var q sqlText
 	q.add("SELECT s.partition, s.name, h.version, h.changeset, h.first, h.position, h.recorded_at")
 	q.add(" FROM {schema}.streams s CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h WHERE h.first <= h.version")
@@ -153,6 +160,9 @@ func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
 		return daybook.Stats{}, err
 	}
 	defer d.calls.Done()
+	if err := d.settlePromised(ctx); err != nil {
+		return daybook.Stats{}, err
+	}
 	sql := d.sql.in(`
 		SELECT (SELECT count(*) FROM {schema}.streams s WHERE s.version IS NULL OR EXISTS (
 		           SELECT FROM {schema}.events e WHERE e.stream = s.name AND e.partition = s.partition AND e.version >= s.first)),
@@ -180,17 +190,14 @@ func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim dayboo
 	}
 	defer d.calls.Done()
 	holder := daybook.StreamID{Partition: partition}
-	held := true
-	err := d.again(ctx, "claim", func(int) error {
-		err := d.pool.QueryRow(ctx, d.sql.claim, partition, claim.Kind, claim.Value).Scan(&holder.Name)
-		if isNone(err) {
-			held = false
-			return nil
-		}
-		return err
+	var name *string
+	err := d.settled(ctx, "claim", func() (unsettled bool, err error) {
+		err = d.pool.QueryRow(ctx, d.sql.claim, partition, claim.Kind, claim.Value).Scan(&name, &unsettled)
+		return unsettled, err
 	})
-	if err != nil || !held {
+	if err != nil || name == nil {
 		return daybook.StreamID{}, false, err
 	}
+	holder.Name = *name
 	return holder, true, nil
 }

@@ -12,7 +12,7 @@ import (
 
 // Version is the form of the tables that this program reads and writes. It
 // rises with each change of them.
-const Version = 1
+const Version = 2
 
 // VersionError says that the tables have another form than the program knows.
 // It matches daybook.ErrRefused.
@@ -93,23 +93,29 @@ func (d *Driver) migrate(ctx context.Context) (found int, err error) {
 	return found, err
 }
 
-// script returns the SQL that brings the tables from a version to Version.
-// Functions and views are made anew each time.
+// script returns the SQL that brings the tables from a version to Version: those
+// of a new store are made at once, others are led there migration by migration.
+// Functions and views are made anew each time, and rights given again; a migration
+// drops those functions of which another form is made.
 func (d *Driver) script(from int) (string, error) {
-	script := ""
-	var folders []string
-	if from == 0 {
-		script = d.sql.in("CREATE SCHEMA IF NOT EXISTS {schema};\n")
-		folders = append(folders, "tables")
+	script := d.sql.in("CREATE SCHEMA IF NOT EXISTS {schema};\n")
+	tables, err := d.sql.script("tables")
+	if from > 0 {
+		script = ""
+		tables, err = d.sql.migrations(from)
 	}
-	for _, folder := range append(folders, "functions", "views") {
+	if err != nil {
+		return "", err
+	}
+	script += tables
+	for _, folder := range []string{"functions", "views"} {
 		more, err := d.sql.script(folder)
 		if err != nil {
 			return "", err
 		}
 		script += more
 	}
-	return script + d.sql.in(fmt.Sprintf("UPDATE {schema}.store SET version = %d;\n", Version)), nil
+	return script + d.sql.in(fmt.Sprintf("UPDATE {schema}.store SET version = %d;\nSELECT {schema}.grant_rights();\n", Version)), nil
 }
 
 // Migrate makes the tables of a store in the database at a URL, or brings those
@@ -129,7 +135,7 @@ func Migrate(ctx context.Context, url string, options *Options) (found int, err 
 		return 0, explained(err, d.options.Schema)
 	}
 	defer d.pool.Close()
-	d.sql = newStatements(d.schema)
+	d.sql = newStatements(d.schema, d.options.PartitionSize)
 	found, err = d.migrate(ctx)
 	if err != nil {
 		return found, explained(err, d.options.Schema)

@@ -11,7 +11,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -51,6 +51,11 @@ type Options struct {
 	// NoMigration keeps Open from making the tables, or bringing them to the
 	// form of this program: then it fails where that is needed, see Migrate.
 	NoMigration bool
+	// PartitionSize splits the log by its positions into tables of so many each,
+	// if the store is made now; one that is there stays as it was made. What
+	// that is good for, and what it costs, docs/postgres-partitions.md says.
+	// Default 0: one table.
+	PartitionSize int64
 	// Connections is how many connections are held at most; default 8, or
 	// pool_max_conns of the URL. One more is used while somebody waits for the
 	// log to grow.
@@ -87,7 +92,7 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 		return nil, explained(err, d.options.Schema)
 	}
 	d.life, d.end = context.WithCancel(context.Background())
-	d.sql = newStatements(d.schema)
+	d.sql = newStatements(d.schema, d.options.PartitionSize)
 	if err := d.prepare(ctx); err != nil {
 		d.end()
 		d.pool.Close()
@@ -117,6 +122,9 @@ func (d *Driver) configure(url string) (*pgxpool.Config, error) {
 	}
 	if err := checkSchema(o.Schema); err != nil {
 		return nil, err
+	}
+	if o.PartitionSize < 0 || o.PartitionSize > daybook.MaxPlace {
+		return nil, &daybook.InvalidError{Field: "partition_size", Value: fmt.Sprint(o.PartitionSize), Reason: "must be a number of positions, or 0 for one table"}
 	}
 	d.schema = pgx.Identifier{o.Schema}.Sanitize()
 	if o.Poll <= 0 {
@@ -223,6 +231,3 @@ func (d *Driver) clock() *time.Time {
 func (d *Driver) unsupported(feature string) error {
 	return &daybook.UnsupportedError{Driver: d.Name(), Feature: feature}
 }
-
-// isNone reports whether a query had no row.
-func isNone(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

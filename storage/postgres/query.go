@@ -41,7 +41,7 @@ func (d *Driver) logQuery(read *daybook.LogRead, first, last int64, limit int) (
 	}
 	order := direction(read.Backwards)
 	branches := branchesOf(&read.Filter)
-	q.add("SELECT ", eventColumns, " FROM {schema}.events e")
+	q.add("SELECT ", eventColumns, ", ", unsettled, " FROM {schema}.events e")
 	if len(branches) > 0 && len(branches) <= maxBranches {
 		q.add(" JOIN (")
 		for i, b := range branches {

@@ -42,8 +42,18 @@ type entry struct {
 	done    chan struct{} // closed when receipt or err is set
 }
 
-// append stores an append, with others that come meanwhile.
-func (q *queue) append(ctx context.Context, a *daybook.Append) (daybook.Receipt, error) {
+// append stores an append, with others that come meanwhile. What a transaction
+// that is open has promised it waits for here, where it keeps nobody up.
+func (q *queue) append(ctx context.Context, a *daybook.Append) (receipt daybook.Receipt, err error) {
+	err = q.driver.whileBusy(ctx, func() error {
+		receipt, err = q.try(ctx, a)
+		return err
+	})
+	return receipt, err
+}
+
+// try sends an append, with others that come meanwhile.
+func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, error) {
 	e := &entry{append: a, done: make(chan struct{})}
 	for i := range a.Changesets {
 		e.events += len(a.Changesets[i].Events)

@@ -33,7 +33,7 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 // versions.
 func (d *Driver) streamQuery(id daybook.StreamID, read *daybook.StreamRead, first, last int64, limit int) (string, []any) {
 	var q sqlText
-	q.add("SELECT ", eventColumns, " FROM {schema}.events e WHERE e.stream = ", q.value(id.Name), " AND e.partition = ", q.value(id.Partition))
+	q.add("SELECT ", eventColumns, ", ", unsettled, " FROM {schema}.events e WHERE e.stream = ", q.value(id.Name), " AND e.partition = ", q.value(id.Partition))
 	q.add(" AND e.version >= ", q.value(first), " AND e.version <= ", q.value(last))
 	if !read.Until.IsZero() {
 		q.add(" AND e.recorded_at <= ", q.value(read.Until))
@@ -79,10 +79,11 @@ type pages struct {
 	limit       int   // how many records are left; 0 is no limit
 	backwards   bool
 
-	reader rowReader
-	rows   int              // on the next page
-	memory []daybook.Record // of the page
-	before []daybook.Record // of the page before
+	reader  rowReader
+	rows    int              // on the next page
+	memory  []daybook.Record // of the page
+	before  []daybook.Record // of the page before
+	settled bool             // what was promised when the read began stands in the log
 }
 
 // How many rows a page has: the first ones few, then as many as have about
@@ -170,7 +171,7 @@ func (p *pages) page(ctx context.Context) fetched {
 	for {
 		var full bool
 		var err error
-		if records, full, err = p.fetch(ctx, limit); err != nil || !full || last {
+		if records, full, err = p.fetchSettled(ctx, limit); err != nil || !full || last {
 			return fetched{records: records, err: err}
 		}
 		if len(records) == 0 {
@@ -196,6 +197,34 @@ func (p *pages) page(ctx context.Context) fetched {
 		p.first = at + 1
 	}
 	return fetched{records: records, more: p.first <= p.last}
+}
+
+// fetchSettled is fetch, and for the first page settles what was promised
+// before. A page without records does not tell whether there is any.
+func (p *pages) fetchSettled(ctx context.Context, limit int) (records []daybook.Record, full bool, err error) {
+	if p.settled {
+		return p.fetch(ctx, limit)
+	}
+	p.settled = true
+	records, full, err = p.fetch(ctx, limit)
+	switch {
+	case err != nil, len(records) > 0 && !p.reader.unsettled:
+		return records, full, err
+	case len(records) > 0:
+		err = p.driver.settleLog(ctx)
+	default:
+		var is bool
+		if is, err = p.driver.isUnsettled(ctx); err == nil && !is {
+			return records, full, nil
+		}
+		if err == nil {
+			err = p.driver.settleLog(ctx)
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return p.fetch(ctx, limit)
 }
 
 // fetch reads so many rows at most, and reports whether there were as many.

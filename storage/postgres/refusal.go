@@ -21,6 +21,7 @@ type refusal struct {
 	Kind      string    `json:"kind"` // claim
 	Value     string    `json:"value"`
 	Holder    string    `json:"holder"`
+	Found     string    `json:"found"` // transaction: its isolation level
 }
 
 // headJSON is a row of the function head.

@@ -21,6 +21,8 @@ type rowReader struct {
 	header  *daybook.ChangesetHeader
 	memory  []byte
 	missing []daybook.Ordinal // the changesets that have more than their rows tell
+	// unsettled is set where something is promised that has no position yet.
+	unsettled bool
 }
 
 // row is one row with eventColumns, in the binary format.
@@ -37,6 +39,7 @@ func (r row) time(i int) time.Time { return time.UnixMicro(r.int64(i) + epoch).U
 // read reads the present row.
 func (rr *rowReader) read(rows pgx.Rows) (daybook.Record, error) {
 	r := row(rows.RawValues())
+	rr.unsettled = r[20][0] != 0
 	record := daybook.Record{
 		Position: daybook.Position(r.int64(0)), Version: daybook.Version(r.int64(1)), RecordedAt: r.time(8),
 		Stream: daybook.StreamID{Partition: rr.text(r[11]), Name: rr.text(r[12])},

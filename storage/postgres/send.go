@@ -24,7 +24,7 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 		v = verdict{}
 		return d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			row := c.QueryRow(ctx, d.sql.appends, arguments...)
-			return row.Scan(&v.position, &v.ordinal, &v.recordedAt, &v.deletions, &v.versions, &v.changesets, &v.refused)
+			return row.Scan(&v.position, &v.ordinal, &v.recordedAt, &v.deletions, &v.versions, &v.changesets, &v.refused, &v.inFlight)
 		})
 	})
 	if err != nil {
@@ -35,7 +35,11 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 	}
 	before := v.position
 	d.settle(ctx, b, &v)
-	d.known.learn(b, &v, before)
+	if v.inFlight {
+		d.known.forget() // nothing can be foretold while others promise
+	} else {
+		d.known.learn(b, &v, before)
+	}
 	d.bell.ring(daybook.Position(v.position))
 }
 
@@ -93,6 +97,7 @@ type verdict struct {
 	deletions            int64
 	versions, changesets []int64 // of each stream
 	refused              []byte
+	inFlight             bool // some transaction has promised something
 }
 
 // arguments returns what the function append is called with.
@@ -171,6 +176,8 @@ func (d *Driver) settle(ctx context.Context, b *batch, v *verdict) {
 			e.receipt = v.receipt(b, e.append)
 		case why.Why == "repeated":
 			repeated = append(repeated, e)
+		case why.Why == "busy":
+			e.err = errBusy
 		default:
 			e.err = why.err(e.append, first)
 		}

@@ -1,7 +1,8 @@
 -- Which appends the conditions, references, releases and claims of append keep
--- from being stored, and why. Of an append only the first reason counts.
+-- from being stored, and why. Of an append only the first reason counts. Who
+-- promises besides looks at what was promised before, and is not settled.
 CREATE OR REPLACE FUNCTION {schema}.check_besides(besides jsonb, accepted boolean[], s_partition text[], s_name text[],
-    c_append int[], c_stream int[], live boolean[]) RETURNS jsonb
+    c_append int[], c_stream int[], promises boolean) RETURNS jsonb
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
@@ -12,6 +13,7 @@ DECLARE
     own     int; -- its stream
     found   bigint;
     holder  text;
+    promised record;
 BEGIN
     FOR it IN SELECT c FROM jsonb_array_elements(besides -> 'conditions') c LOOP
         n := (it ->> 'append')::int;
@@ -31,6 +33,8 @@ BEGIN
             WHERE c.append = n AND s_partition[c.stream] = it ->> 'partition' AND s_name[c.stream] = it ->> 'name');
         CONTINUE WHEN EXISTS (
             SELECT FROM {schema}.head(it ->> 'partition', it ->> 'name') h WHERE h.first <= h.version);
+        CONTINUE WHEN promises AND EXISTS (
+            SELECT FROM {schema}.promised_events e WHERE e.stream = it ->> 'name' AND e.partition = it ->> 'partition');
         accepted[n] := false;
         refused := refused || (it || jsonb_build_object('append', n, 'why', 'reference'));
     END LOOP;
@@ -43,6 +47,12 @@ BEGIN
         SELECT k.stream INTO holder FROM {schema}.claims k
         WHERE k.partition = s_partition[own] AND {schema}.claim_key(k.kind) = {schema}.claim_key(it ->> 'kind')
           AND {schema}.claim_key(k.value) = {schema}.claim_key(it ->> 'value');
+        IF promises THEN
+            SELECT * INTO promised FROM {schema}.promised_holder(s_partition[own], it ->> 'kind', it ->> 'value');
+            IF promised.touched THEN
+                holder := promised.holder;
+            END IF;
+        END IF;
         CONTINUE WHEN holder IS NULL OR holder = s_name[own];
         -- The releases of an append are carried out before its claims.
         CONTINUE WHEN NOT it ? 'release' AND EXISTS (

@@ -16,7 +16,9 @@
 -- Returns where the log and each stream ended before, from which it follows
 -- where everything went: in the order in which it was given; and what was
 -- refused: [{"append", "why", …}], as check_besides says it, and
--- {"append", "why": "repeated"}, {"append", "why": "conflict", "changeset", "head"}.
+-- {"append", "why": "repeated"}, {"append", "why": "conflict", "changeset", "head"},
+-- and {"append", "why": "busy"}: a transaction that is open has promised
+-- something that the append depends on. in_flight says that there is any such.
 CREATE OR REPLACE FUNCTION {schema}.append(
     clock timestamptz, append_ids uuid[], s_partition text[], s_name text[],
     c_append int[], c_stream int[], c_expect smallint[], c_at bigint[], c_count int[], c_detailed boolean[],
@@ -24,8 +26,8 @@ CREATE OR REPLACE FUNCTION {schema}.append(
     e_occurred_at timestamptz[], e_tags text[], e_context text[], e_metadata bytea[],
     tagged boolean, besides jsonb,
     OUT end_position bigint, OUT end_ordinal bigint, OUT end_recorded_at timestamptz, OUT deletions bigint,
-    OUT s_version bigint[], OUT s_changeset bigint[], OUT refused jsonb)
-LANGUAGE plpgsql VOLATILE
+    OUT s_version bigint[], OUT s_changeset bigint[], OUT refused jsonb, OUT in_flight boolean)
+LANGUAGE plpgsql VOLATILE {definer}
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
 DECLARE
@@ -35,10 +37,19 @@ DECLARE
     c_ordinal  bigint[];
     c_version  bigint[];  -- the version before its first event
     c_number   bigint[];
+    free       boolean[]; -- of each append: no promise stands in its way
+    room       bigint;
     it         jsonb;
     i          int;
 BEGIN
-    SELECT t.position, t.ordinal, t.recorded_at, t.deletions INTO end_position, end_ordinal, end_recorded_at, deletions FROM {schema}.take_turn(clock) t;
+    SELECT t.position, t.ordinal, t.recorded_at, t.deletions, t.in_flight, t.room
+    INTO end_position, end_ordinal, end_recorded_at, deletions, in_flight, room
+    FROM {schema}.take_turn(clock) t;
+    IF in_flight THEN
+        free := {schema}.try_keys(append_ids, s_partition, s_name, c_append, c_stream, besides);
+        SELECT p.log_position, p.log_ordinal INTO end_position, end_ordinal FROM {schema}.settle_promised(end_recorded_at, end_position, end_ordinal) p;
+        SELECT s.room INTO room FROM {schema}.store s;
+    END IF;
 
     SELECT array_agg(coalesce(l.version, d.version, 0) ORDER BY s.n), array_agg(coalesce(l.changeset, d.changeset, 0) ORDER BY s.n),
            array_agg(l.version IS NOT NULL AND NOT {schema}.is_hidden(s.partition, s.name, l.version) ORDER BY s.n)
@@ -59,6 +70,12 @@ BEGIN
         accepted[i] := false;
         refused := refused || jsonb_build_object('append', i, 'why', 'repeated');
     END LOOP;
+    IF in_flight THEN
+        FOR i IN SELECT a.n FROM unnest(free, accepted) WITH ORDINALITY a(is_free, is_new, n) WHERE a.is_new AND NOT a.is_free LOOP
+            accepted[i] := false;
+            refused := refused || jsonb_build_object('append', i, 'why', 'busy');
+        END LOOP;
+    END IF;
     FOR i IN 1 .. cardinality(c_append) LOOP
         IF c_expect[i] > 0 AND accepted[c_append[i]] AND NOT {schema}.holds(c_expect[i], c_at[i], s_version[c_stream[i]], s_changeset[c_stream[i]], live[c_stream[i]]) THEN
             accepted[c_append[i]] := false;
@@ -67,7 +84,7 @@ BEGIN
         END IF;
     END LOOP;
     IF besides IS NOT NULL THEN
-        FOR it IN SELECT r FROM jsonb_array_elements({schema}.check_besides(besides, accepted, s_partition, s_name, c_append, c_stream, live)) r LOOP
+        FOR it IN SELECT r FROM jsonb_array_elements({schema}.check_besides(besides, accepted, s_partition, s_name, c_append, c_stream, false)) r LOOP
             accepted[(it ->> 'append')::int] := false;
             refused := refused || it;
         END LOOP;
@@ -88,6 +105,9 @@ BEGIN
         WINDOW whole AS (ORDER BY c.n ROWS UNBOUNDED PRECEDING), own AS (PARTITION BY c.stream ORDER BY c.n ROWS UNBOUNDED PRECEDING)
     ) p;
 
+    IF end_position + cardinality(e_id) > room THEN
+        PERFORM {schema}.make_room_behind(end_position, cardinality(e_id));
+    END IF;
     IF 0 = ANY (s_version) THEN
         INSERT INTO {schema}.streams (partition, name)
         SELECT DISTINCT s_partition[c.stream], s_name[c.stream]

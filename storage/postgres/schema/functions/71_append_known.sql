@@ -5,11 +5,13 @@
 -- Otherwise it returns the recorded time, which is not before the one given.
 --
 -- It does what append does, without looking anything up. That an append was
--- stored before shows when its id is added to the index, as an error.
+-- stored before shows when its id is added to the index, as an error; where each
+-- partition has an index of its own it is looked up. While anything is promised
+-- it stores nothing.
 CREATE OR REPLACE FUNCTION {schema}.append_known(looked bigint, looked_ordinal bigint, looked_deletions bigint, not_before timestamptz, clock timestamptz,
     e_version bigint[], e_ordinal int[], e_changeset bigint[], e_place int[], e_count int[], e_nth int[], e_append_id uuid[], e_id uuid[],
     e_partition text[], e_stream text[], e_type text[], e_json text[]) RETURNS timestamptz
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE {definer}
 AS $$
 DECLARE
     stored int;
@@ -18,13 +20,20 @@ BEGIN
         RETURN NULL; -- append says why
     END IF;
     PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
+    IF NOT pg_try_advisory_xact_lock({class} + 2, '{schema}.events'::regclass::oid::int) THEN
+        RETURN NULL;
+    END IF;
     not_before := greatest(not_before, coalesce(clock, clock_timestamp()));
     INSERT INTO {schema}.events (position, version, ordinal, changeset, place, count, nth, append_id, id, recorded_at, partition, stream, type, json)
     SELECT looked + e.n, e.version, looked_ordinal + e.ordinal, e.changeset, e.place, e.count, e.nth, e.append_id, e.id, not_before, e.partition, e.stream, e.type, e.json
     FROM unnest(e_version, e_ordinal, e_changeset, e_place, e_count, e_nth, e_append_id, e_id, e_partition, e_stream, e_type, e_json)
         WITH ORDINALITY e(version, ordinal, changeset, place, count, nth, append_id, id, partition, stream, type, json, n)
     WHERE looked = (SELECT l.position FROM {schema}.events l ORDER BY l.position DESC LIMIT 1)
-      AND looked_deletions = (SELECT s.deletions FROM {schema}.store s WHERE s.only_row)
+      AND EXISTS (
+          SELECT FROM {schema}.store s
+          WHERE s.deletions = looked_deletions
+            AND (s.room IS NULL OR looked + cardinality(e_id) <= s.room AND NOT EXISTS (SELECT FROM {schema}.events k WHERE k.append_id = ANY (e_append_id))))
+      AND NOT EXISTS (SELECT FROM {schema}.promised)
       AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id)));
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored = 0 THEN

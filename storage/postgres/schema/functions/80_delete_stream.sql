@@ -1,9 +1,10 @@
 -- Deletes the changesets of a stream that end at a version or below; 0 is all.
--- They are hidden at once; remove_hidden removes their rows.
+-- They are hidden at once; remove_hidden removes their rows. busy: a transaction
+-- that is open has promised something to the stream, or refers to it.
 CREATE OR REPLACE FUNCTION {schema}.delete_stream(clock timestamptz, a_id uuid, a_partition text, a_stream text,
     expect smallint, place bigint, asked bigint, a_scrub boolean, a_who text, a_why text,
-    OUT repeated boolean, OUT conflict jsonb)
-LANGUAGE plpgsql VOLATILE
+    OUT repeated boolean, OUT conflict jsonb, OUT busy boolean)
+LANGUAGE plpgsql VOLATILE {definer}
 AS $$
 DECLARE
     log_end record;
@@ -15,8 +16,18 @@ DECLARE
 BEGIN
     SELECT * INTO log_end FROM {schema}.take_turn(clock);
     repeated := EXISTS (SELECT FROM {schema}.deletions d WHERE d.id = a_id);
+    busy := false;
     IF repeated THEN
         RETURN;
+    END IF;
+    IF log_end.in_flight THEN
+        busy := NOT (pg_try_advisory_xact_lock({schema}.key_of('stream', a_partition, a_stream))
+            AND pg_try_advisory_xact_lock({schema}.key_of('existence', a_partition, a_stream)));
+        IF busy THEN
+            RETURN;
+        END IF;
+        SELECT p.log_position, p.log_ordinal INTO log_end.position, log_end.ordinal
+        FROM {schema}.settle_promised(log_end.recorded_at, log_end.position, log_end.ordinal) p;
     END IF;
     SELECT h.* INTO head FROM {schema}.head(a_partition, a_stream) h;
     IF NOT {schema}.holds(expect, place, coalesce(head.version, 0), coalesce(head.changeset, 0), coalesce(head.first <= head.version, false)) THEN

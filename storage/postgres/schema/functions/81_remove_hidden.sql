@@ -1,7 +1,7 @@
 -- Removes rows of hidden events of a stream, whole changesets, about as many as
 -- asked. Returns how many; 0 when none are left. What receipts need is kept.
 CREATE OR REPLACE FUNCTION {schema}.remove_hidden(a_partition text, a_stream text, about int) RETURNS bigint
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE {definer}
 AS $$
 DECLARE
     bound bigint;

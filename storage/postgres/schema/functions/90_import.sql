@@ -1,12 +1,13 @@
 -- Stores changesets as they are, if the log still ends where the caller has
--- looked: else nothing, and returns false. The arrays are as in append.
+-- looked: else nothing, and returns false; null while a transaction that is open
+-- has promised anything. The arrays are as in append.
 CREATE OR REPLACE FUNCTION {schema}.import(looked bigint,
     s_partition text[], s_name text[], s_first bigint[],
     c_append_id uuid[], c_stream int[], c_ordinal bigint[], c_number bigint[], c_first bigint[], c_count int[], c_recorded_at timestamptz[], c_detailed boolean[],
     e_changeset int[], e_place int[], e_nth int[], e_position bigint[], e_id uuid[], e_type text[], e_content_type text[], e_json text[], e_data bytea[],
     e_occurred_at timestamptz[], e_tags text[], e_context text[], e_metadata bytea[],
     besides jsonb) RETURNS boolean
-LANGUAGE plpgsql VOLATILE
+LANGUAGE plpgsql VOLATILE {definer}
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off
 AS $$
 DECLARE
@@ -15,8 +16,22 @@ DECLARE
     every   boolean[] := array_fill(true, ARRAY[cardinality(c_count)]);
 BEGIN
     SELECT * INTO log_end FROM {schema}.take_turn(NULL);
+    IF log_end.in_flight THEN
+        RETURN NULL;
+    END IF;
     IF log_end.position <> looked THEN
         RETURN false;
+    END IF;
+    IF log_end.room IS NOT NULL THEN
+        -- The indexes of the partitions keep an append from standing in one of
+        -- them twice, and not from standing in two.
+        SELECT k.append_id AS id INTO it
+        FROM unnest(e_changeset, e_nth) e(changeset, nth) JOIN {schema}.events k ON k.append_id = c_append_id[e.changeset] AND k.nth = e.nth
+        LIMIT 1;
+        IF it.id IS NOT NULL THEN
+            RAISE unique_violation USING MESSAGE = 'an append is stored already', DETAIL = 'append ' || it.id;
+        END IF;
+        PERFORM {schema}.make_room(e_position);
     END IF;
     INSERT INTO {schema}.streams (partition, name, first)
     SELECT * FROM unnest(s_partition, s_name, s_first) ON CONFLICT DO NOTHING;

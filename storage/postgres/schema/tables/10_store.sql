@@ -8,7 +8,9 @@ CREATE TABLE {schema}.store (
     position    bigint      NOT NULL DEFAULT 0, -- of the last record that was deleted
     ordinal     bigint      NOT NULL DEFAULT 0, -- of the last changeset that was deleted
     recorded_at timestamptz NOT NULL DEFAULT '0001-01-01T00:00:00Z', -- of the last deletion
-    deletions   bigint      NOT NULL DEFAULT 0  -- how many were made
+    deletions   bigint      NOT NULL DEFAULT 0, -- how many were made
+    partition_size bigint   CHECK (partition_size > 0), -- positions in a partition of events; null: it has none
+    room        bigint      -- the log may grow up to here before partitions are made; null as above
 );
 
-INSERT INTO {schema}.store DEFAULT VALUES;
+INSERT INTO {schema}.store (partition_size, room) VALUES ({partition_size});

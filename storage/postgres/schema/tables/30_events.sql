@@ -1,5 +1,6 @@
 -- The log: one row an event, which never changes. Text is compared by its
--- bytes everywhere.
+-- bytes everywhere. In a store with partitions they stand in its partitions:
+-- see make_room.sql.
 CREATE TABLE {schema}.events (
     position     bigint      NOT NULL,
     version      bigint      NOT NULL,
@@ -22,11 +23,4 @@ CREATE TABLE {schema}.events (
     tags         text[]      COLLATE "C",
     context      jsonb,
     metadata     bytea                     -- of the context
-);
-
-CREATE UNIQUE INDEX events_by_position ON {schema}.events (position);
-CREATE UNIQUE INDEX events_by_stream ON {schema}.events (stream, partition, version);
-CREATE UNIQUE INDEX events_by_append ON {schema}.events (append_id, nth);
-CREATE INDEX events_by_type ON {schema}.events (type, position);
-CREATE INDEX events_by_stream_type ON {schema}.events (split_part(stream, '-', 1), position);
-CREATE INDEX events_by_partition ON {schema}.events (partition, position) WHERE partition <> '';
+){partitioned};
