@@ -18,6 +18,9 @@ type batch struct {
 	claims  map[claimKey]bool
 	// forecast is set where it is worked out what storing them will do.
 	forecast *forecast
+	// unsure is set where it was sent, and may be stored, although no answer
+	// came.
+	unsure bool
 }
 
 // claimKey is a claim where it is unique: in its partition.

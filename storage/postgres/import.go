@@ -54,15 +54,14 @@ func (d *Driver) tryImport(ctx context.Context, changesets []daybook.RecordedCha
 	}
 	arguments := im.arguments(e)
 	err = d.again(ctx, "import", func(try int) error {
-		if try > 0 {
-			// The try before may have been done: then the log ends with it.
-			now, err := d.readEnd(ctx)
-			if err != nil || now.position == im.last() {
-				stored = true
-				return err
-			}
+		err := d.pool.QueryRow(ctx, d.sql.importing, arguments...).Scan(&stored)
+		if try == 0 || err != nil || stored {
+			return err
 		}
-		return d.pool.QueryRow(ctx, d.sql.importing, arguments...).Scan(&stored)
+		// What moved the end of the log may have been the try before: it has had
+		// its turn by now.
+		last := &im.changesets[len(im.changesets)-1]
+		return d.pool.QueryRow(ctx, d.sql.stands, [16]byte(last.AppendID), int64(im.last())).Scan(&stored)
 	})
 	if from, ok := errors.AsType[*pgconn.PgError](err); ok && from.Code == "23505" {
 		return false, &daybook.InvalidError{Field: "changesets", Value: from.Detail, Reason: "must not hold an append that the store has already"}

@@ -25,6 +25,9 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 		})
 	})
 	if err != nil {
+		if b.unsure {
+			err = unknown(err)
+		}
 		for _, e := range b.entries {
 			e.err = err
 		}
@@ -37,13 +40,14 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 }
 
 // sendKnown stores a batch whose outcome is worked out. It reports false if
-// that was done in vain: then nothing is stored.
+// that was done in vain: then nothing is stored, or b.unsure is set.
 func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 	var recordedAt *time.Time
 	err := d.pool.QueryRow(ctx, d.sql.appendKnown, b.forecast.arguments(b, d.clock())...).Scan(&recordedAt)
 	if err != nil || recordedAt == nil {
 		// Whatever it was, append finds out: also what of it is stored after all.
 		d.known.forget()
+		b.unsure = err != nil && mayBeDone(err)
 		return false
 	}
 	for i, e := range b.entries {

@@ -27,8 +27,8 @@ const visible = `NOT EXISTS (SELECT FROM {schema}.hidden h WHERE h.partition = e
 
 // statements are the SQL that the driver sends, for one schema.
 type statements struct {
-	schema                                                                                                                                          string
-	appends, appendKnown, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known string
+	schema                                                                                                                                                  string
+	appends, appendKnown, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known, stands string
 }
 
 func newStatements(schema string) statements {
@@ -45,6 +45,9 @@ func newStatements(schema string) statements {
 		FROM {schema}.deleted_changesets d WHERE d.append_id = ANY ($1)
 		ORDER BY 1, 2`)
 	s.known = s.in(`SELECT e.append_id, max(e.nth) FROM {schema}.events e WHERE e.append_id = ANY ($1) GROUP BY 1`)
+	s.stands = s.in(`
+		SELECT EXISTS (SELECT FROM {schema}.events e WHERE e.position = $2 AND e.append_id = $1)
+			OR EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = $1 AND d.last_position = $2)`)
 	s.heads = s.in(`
 		SELECT n, h.version, h.changeset, h.first, h.position, h.recorded_at
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY s(partition, name, n) CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h`)
