@@ -81,15 +81,19 @@ type pages struct {
 
 	reader rowReader
 	rows   int // on the next page
+	// large is set while the next page has one changeset, however much that is.
+	large bool
 }
 
 // How many rows a page has: the first ones few, then as many as have about
 // pageBytes.
 const (
 	firstPage   = 128
-	leastPage   = 16
+	leastPage   = 2
 	largestPage = 4096
 	pageBytes   = 2 << 20
+	// mostPageBytes is where a page ends whose records are larger than thought.
+	mostPageBytes = 16 << 20
 )
 
 func (p *pages) run(ctx context.Context, yield func(daybook.Record, error) bool) {
@@ -148,11 +152,13 @@ func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, 
 		limit, last = p.limit, true
 	}
 	for {
-		if records, err = p.fetch(ctx, limit); err != nil || len(records) < limit {
-			return records, false, err
+		var whole bool
+		if records, whole, err = p.fetch(ctx, limit); err != nil {
+			return nil, false, err
 		}
-		if last {
-			return records, false, nil
+		if whole && (last || len(records) < limit) {
+			records, err = p.complete(ctx, records)
+			return records, false, err
 		}
 		n := len(records)
 		for n > 0 && records[n-1].Changeset == records[len(records)-1].Changeset {
@@ -163,28 +169,33 @@ func (p *pages) page(ctx context.Context) (records []daybook.Record, more bool, 
 			break
 		}
 		// One changeset is larger than the page.
-		limit = max(2*limit, records[0].Changeset.Count+1)
+		limit, p.large = max(2*limit, records[0].Changeset.Count+1), true
 		if last = p.limit > 0 && p.limit <= limit; last {
 			limit = p.limit
 		}
 	}
+	p.large = false
 	if at := p.place(&records[len(records)-1]); p.backwards {
 		p.last = at - 1
 	} else {
 		p.first = at + 1
 	}
-	return records, p.first <= p.last, nil
+	records, err = p.complete(ctx, records)
+	return records, p.first <= p.last, err
 }
 
-// fetch reads so many records at most.
-func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, err error) {
+// fetch reads so many records at most. It stops before that where they are more
+// than a page is meant to have: then it reports false.
+func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, whole bool, err error) {
 	sql, values := p.query(p.first, p.last, limit)
 	values = append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, values...)
 	bytes := 0
 	err = p.driver.again(ctx, "read", func(int) error {
-		records, bytes = records[:0], 0
+		records, bytes, whole = records[:0], 0, true
 		p.reader.header, p.reader.missing = nil, p.reader.missing[:0]
-		rows, err := p.driver.pool.Query(ctx, sql, values...)
+		querying, stop := context.WithCancel(ctx)
+		defer stop()
+		rows, err := p.driver.pool.Query(querying, sql, values...)
 		if err != nil {
 			return err
 		}
@@ -198,32 +209,40 @@ func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record,
 				bytes += len(value)
 			}
 			records = append(records, record)
+			if bytes > mostPageBytes && len(records) > 1 && !p.large {
+				stop() // the server need not send the rest, which costs the connection
+				whole = false
+				return nil
+			}
 		}
-		if err := rows.Err(); err != nil || len(p.reader.missing) == 0 {
-			return err
-		}
-		records, err = p.complete(ctx, records)
-		return err
+		return rows.Err()
 	})
 	if len(records) > 0 {
 		p.rows = min(max(pageBytes*len(records)/max(bytes, 1), leastPage), largestPage)
 	}
-	return records, err
+	return records, whole, err
 }
 
 // complete fetches what the changesets of records have besides. Those that were
 // deleted meanwhile are left out.
 func (p *pages) complete(ctx context.Context, records []daybook.Record) ([]daybook.Record, error) {
+	if len(p.reader.missing) == 0 {
+		return records, nil
+	}
 	ordinals := make([]int64, len(p.reader.missing))
 	gone := map[daybook.Ordinal]bool{}
 	for i, ordinal := range p.reader.missing {
 		ordinals[i], gone[ordinal] = int64(ordinal), true
 	}
-	rows, err := p.driver.pool.Query(ctx, p.driver.sql.changesets, ordinals)
-	if err != nil {
-		return nil, err
-	}
-	found, err := readDetails(rows)
+	var found map[daybook.Ordinal]details
+	err := p.driver.again(ctx, "read", func(int) error {
+		rows, err := p.driver.pool.Query(ctx, p.driver.sql.changesets, ordinals)
+		if err != nil {
+			return err
+		}
+		found, err = readDetails(rows)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
