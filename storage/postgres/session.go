@@ -70,10 +70,14 @@ func (d *Driver) inspect(ctx context.Context, config *pgx.ConnConfig) error {
 		return &SettingError{"server_encoding", encoding, "a store needs a database that holds any text: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"}
 	case d.pooled && isolation != "read committed":
 		return &SettingError{"default_transaction_isolation", isolation, "through a pooler it cannot be set for a session: ALTER ROLE ... SET default_transaction_isolation = 'read committed'"}
-	case d.pooled && config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement:
-		// A statement that was prepared is not there in the next transaction.
+	}
+	switch mode := config.DefaultQueryExecMode; {
+	case d.pooled && mode == pgx.QueryExecModeCacheStatement, mode == pgx.QueryExecModeExec, mode == pgx.QueryExecModeSimpleProtocol:
+		// Through a pooler, what was prepared is not there in the next transaction;
+		// and arrays can only be sent once the server has told their types.
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	case !d.pooled:
+	}
+	if !d.pooled {
 		for name, value := range directly {
 			config.RuntimeParams[name] = value
 		}
