@@ -16,6 +16,9 @@ type batch struct {
 	streams  map[daybook.StreamID]int // those of together
 	// forecast is set where it is worked out what storing them will do.
 	forecast *forecast
+	// unsure is set where it was sent, and may be stored, although no answer
+	// came.
+	unsure bool
 }
 
 // A batch is that large at most, unless it is one append.

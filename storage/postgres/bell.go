@@ -126,8 +126,9 @@ func (b *bell) listen() {
 			return
 		}
 		if connection == nil && !d.pooled {
-			connection = b.connect()
-			continue // what was appended before it listened was not told
+			if connection = b.connect(); connection != nil {
+				continue // what was appended before it listened was not told
+			}
 		}
 		connection = b.await(connection)
 	}

@@ -57,7 +57,7 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	}
 	made, err := d.readDeletion(ctx, deletion.ID)
 	if err != nil {
-		return daybook.DeletionReceipt{}, fmt.Errorf("postgres: the deletion is made, and its receipt cannot be read: %w", err)
+		return daybook.DeletionReceipt{}, fmt.Errorf("postgres: the deletion is made, and its receipt cannot be read: %w", unrefused(err))
 	}
 	if repeated && !made.Fits(&deletion) {
 		return daybook.DeletionReceipt{}, &daybook.ReusedIDError{ID: deletion.ID, Deletion: true}

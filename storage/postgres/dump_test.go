@@ -56,7 +56,7 @@ func TestDumpThatIsRestoredIsTheSameStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	execute(t, address, "DROP SCHEMA "+schema+" CASCADE")
+	execute(t, connect(t, address), "DROP SCHEMA "+schema+" CASCADE")
 	restore := exec.Command(tool(t, "psql"), "-q", "-v", "ON_ERROR_STOP=1", "-d", parsed.String())
 	restore.Stdin = bytes.NewReader(dump)
 	if out, err := restore.CombinedOutput(); err != nil {

@@ -159,7 +159,7 @@ func isTransient(err error) bool {
 		// Of those who speak of the connection or of an operator only these
 		// are about the moment.
 		return strings.HasPrefix(from.Code, "08") || from.Code == "57P01" || from.Code == "57P02" || from.Code == "57P03" ||
-			from.Code == "53300" || from.Code == "25P03" || from.Code == "40001" || from.Code == "40P01"
+			from.Code == "53300" || from.Code == "25P03" || from.Code == "25P04" || from.Code == "55P03" || from.Code == "57P05" || from.Code == "40001" || from.Code == "40P01"
 	}
 	var network net.Error
 	var connecting *pgconn.ConnectError

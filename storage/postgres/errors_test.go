@@ -20,26 +20,6 @@ import (
 // secret is a password, of which nothing may ever be told.
 const secret = "s3cr-t:/pw"
 
-// execute runs SQL as the user of the tests.
-func execute(t *testing.T, address, sql string, values ...any) {
-	t.Helper()
-	parsed, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	query := parsed.Query()
-	query.Del("schema")
-	parsed.RawQuery = query.Encode()
-	connection, err := pgx.Connect(t.Context(), parsed.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer connection.Close(context.Background())
-	if _, err := connection.Exec(t.Context(), sql, values...); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
-}
-
 // as returns a URL with another user and password, and parameters besides.
 func as(t *testing.T, address, user, password string, parameters ...string) string {
 	t.Helper()
@@ -62,7 +42,7 @@ func newRole(t *testing.T, address string) string {
 	t.Helper()
 	role := "role_" + schemaOf(t, address)
 	// Members of daybook_password must tell a password: see scripts/services.
-	execute(t, address, fmt.Sprintf(`DO $$ BEGIN
+	execute(t, connect(t, address), fmt.Sprintf(`DO $$ BEGIN
 		IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'daybook_password') THEN CREATE ROLE daybook_password; END IF;
 		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
 		CREATE ROLE %s LOGIN PASSWORD '%s' IN ROLE daybook_password`, role, secret))
@@ -187,7 +167,7 @@ func TestMissingRightsAreToldWithTheSchema(t *testing.T) {
 	_, err = postgres.Open(t.Context(), plain, nil)
 	wants(t, err, "permission denied for schema", schema, "docs/postgres.md")
 
-	execute(t, address, fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role))
+	execute(t, connect(t, address), fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role))
 	reader := daybook.New(open(t, plain, &postgres.Options{NoMigration: true}), nil)
 	if _, err := reader.End(t.Context()); err != nil {
 		t.Fatal(err)
@@ -239,7 +219,7 @@ func TestStoreOfAnotherVersionIsRefused(t *testing.T) {
 	_, err := postgres.Open(t.Context(), address, &postgres.Options{NoMigration: true})
 	wants(t, err, "no store in schema", schemaOf(t, address), "daybook migrate")
 	open(t, address, nil)
-	execute(t, address, "UPDATE "+schemaOf(t, address)+".store SET version = version + 1")
+	execute(t, connect(t, address), "UPDATE "+schemaOf(t, address)+".store SET version = version + 1")
 	for _, try := range []func() error{
 		func() error { _, err := postgres.Open(t.Context(), address, nil); return err },
 		func() error { _, err := postgres.Migrate(t.Context(), address, nil); return err },
@@ -257,7 +237,7 @@ func TestServerWithoutAConnectionLeftSaysSo(t *testing.T) {
 	address := freshSchema(t)
 	open(t, address, nil)
 	role := newRole(t, address)
-	execute(t, address, "ALTER ROLE "+role+" CONNECTION LIMIT 0")
+	execute(t, connect(t, address), "ALTER ROLE "+role+" CONNECTION LIMIT 0")
 	_, err := postgres.Open(t.Context(), as(t, address, role, secret), nil)
 	wants(t, err, "too many connections", "pool_max_conns")
 	if _, ok := errors.AsType[*postgres.UnreachableError](err); !ok {

@@ -43,7 +43,7 @@ func (d *Driver) Maintain(ctx context.Context, options *MaintainOptions) (Mainta
 		tell = options.Progress
 	}
 	if err := d.maintain(ctx, &done, tell); err != nil {
-		return done, d.final(err)
+		return done, explained(err, d.options.Schema)
 	}
 	return done, nil
 }

@@ -29,7 +29,7 @@ func left(t *testing.T) string {
 	}
 	// The function that removes rows fails: it is as if the program ended.
 	schema := schemaOf(t, address)
-	execute(t, address, `CREATE FUNCTION `+schema+`.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
+	execute(t, connect(t, address), `CREATE FUNCTION `+schema+`.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$;
 		CREATE TRIGGER fail BEFORE DELETE ON `+schema+`.events EXECUTE FUNCTION `+schema+`.fail()`)
 	for _, d := range []daybook.Deletion{{Stream: daybook.Stream("a-0")}, {Stream: daybook.Stream("a-1"), Through: 10}} {
 		d.Scrub, d.Who = true, "test"
@@ -37,7 +37,7 @@ func left(t *testing.T) string {
 			t.Fatalf("%+v, %v", receipt, err)
 		}
 	}
-	execute(t, address, `DROP FUNCTION `+schema+`.fail CASCADE`)
+	execute(t, connect(t, address), `DROP FUNCTION `+schema+`.fail CASCADE`)
 	return address
 }
 
@@ -109,7 +109,7 @@ func TestMaintainByOneWhoIsNotTheOwnerTellsWhatIsLeft(t *testing.T) {
 	address := freshSchema(t)
 	open(t, address, nil)
 	role, schema := newRole(t, address), schemaOf(t, address)
-	execute(t, address, fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role))
+	execute(t, connect(t, address), fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role))
 	d := open(t, as(t, address, role, secret), &postgres.Options{NoMigration: true})
 	done, err := d.Maintain(t.Context(), nil)
 	if err != nil || len(done.Vacuumed) > 0 || !slices.Contains(done.Skipped, "events") {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/daybook-go/daybook"
 )
@@ -127,15 +126,10 @@ func Migrate(ctx context.Context, url string, options *Options) (found int, err 
 	if options != nil {
 		d.options = *options
 	}
-	config, err := d.configure(url)
-	if err != nil {
+	if err := d.connect(ctx, url); err != nil {
 		return 0, err
 	}
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return 0, explained(err, d.options.Schema)
-	}
 	defer d.pool.Close()
-	d.sql = newStatements(d.schema, d.options.PartitionSize)
 	found, err = d.migrate(ctx)
 	if err != nil {
 		return found, explained(err, d.options.Schema)

@@ -37,7 +37,7 @@ func version1(t *testing.T) string {
 			t.Fatal(err)
 		}
 		script := strings.NewReplacer("{schema}", schemaIn(t, address), "{class}", "1684109666").Replace(string(text))
-		if _, err := connect(t).PgConn().Exec(t.Context(), script).ReadAll(); err != nil {
+		if _, err := connect(t, os.Getenv(urlVariable)).PgConn().Exec(t.Context(), script).ReadAll(); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
 	}
@@ -48,7 +48,7 @@ func version1(t *testing.T) string {
 // of a schema.
 func shape(t *testing.T, schema string) []string {
 	t.Helper()
-	rows, err := connect(t).Query(t.Context(), `
+	rows, err := connect(t, os.Getenv(urlVariable)).Query(t.Context(), `
 		SELECT 'column ' || c.relname || ' ' || a.attnum || ' ' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull || ' '
 			|| a.attcollation || a.attidentity::text || coalesce(' ' || pg_get_expr(d.adbin, d.adrelid), '')
 		FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -168,7 +168,7 @@ func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
 func TestAMigrationThatFailsHalfWayLeavesEverythingAsItWas(t *testing.T) {
 	address := version1(t)
 	schema := schemaIn(t, address)
-	own := connect(t)
+	own := connect(t, os.Getenv(urlVariable))
 	// What the migration makes last is there already, and somebody else's.
 	if _, err := own.Exec(t.Context(), "CREATE TABLE "+schema+".granted (theirs text)"); err != nil {
 		t.Fatal(err)

@@ -30,10 +30,10 @@ type Driver struct {
 	options Options
 	// pooled is set where a pooler stands between: there a session is only as
 	// long as a transaction.
-	pooled, direct bool // neither: it is not known yet
-	queue          queue
-	known          known
-	bell           bell
+	pooled bool
+	queue  queue
+	known  known
+	bell   bell
 
 	life   context.Context // ends with Close
 	end    context.CancelFunc
@@ -84,20 +84,14 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 	if options != nil {
 		d.options = *options
 	}
-	config, err := d.configure(url)
-	if err != nil {
+	if err := d.connect(ctx, url); err != nil {
 		return nil, err
 	}
-	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, explained(err, d.options.Schema)
-	}
-	d.life, d.end = context.WithCancel(context.Background())
-	d.sql = newStatements(d.schema, d.options.PartitionSize)
-	if err := d.prepare(ctx); err != nil {
-		d.end()
+	if err := d.migrateOnOpening(ctx); err != nil {
 		d.pool.Close()
 		return nil, explained(err, d.options.Schema)
 	}
+	d.life, d.end = context.WithCancel(context.Background())
 	d.queue.driver, d.bell.driver = d, d
 	return d, nil
 }
@@ -106,6 +100,22 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 // connect_timeout of the URL says otherwise: a host that does not answer at all
 // must not hold up whoever waits at the keyboard.
 const connectTimeout = 10 * time.Second
+
+// connect makes the pool of connections.
+func (d *Driver) connect(ctx context.Context, url string) error {
+	config, err := d.configure(url)
+	if err != nil {
+		return err
+	}
+	d.sql = newStatements(d.schema, d.options.PartitionSize)
+	if err := d.inspect(ctx, config.ConnConfig); err != nil {
+		return explained(err, d.options.Schema)
+	}
+	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return explained(err, d.options.Schema)
+	}
+	return nil
+}
 
 // configure completes the options and reads the URL.
 func (d *Driver) configure(url string) (*pgxpool.Config, error) {
@@ -151,43 +161,7 @@ func (d *Driver) configure(url string) (*pgxpool.Config, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "daybook"
 	}
-	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error {
-		switch {
-		case d.pooled && c.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement:
-			// A statement that was prepared is not there in the next transaction.
-			c.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-		case d.direct:
-			// The plans do not hang on the values: planning anew costs more than it
-			// could win. A pooler refuses parameters that it does not know.
-			c.RuntimeParams["plan_cache_mode"], c.RuntimeParams["jit"] = "force_generic_plan", "off"
-		}
-		return nil
-	}
 	return config, nil
-}
-
-// prepare finds out what is connected to, and sees to the tables.
-func (d *Driver) prepare(ctx context.Context) error {
-	err := d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-		var pid uint32
-		var version int
-		row := c.QueryRow(ctx, "SELECT pg_backend_pid()::bigint, current_setting('server_version_num')::int", pgx.QueryExecModeExec)
-		if err := row.Scan(&pid, &version); err != nil {
-			return err
-		}
-		if version < oldestServer {
-			return &ServerError{Version: version}
-		}
-		// A pooler makes up the process id that it tells.
-		d.pooled = pid != c.Conn().PgConn().PID()
-		d.direct = !d.pooled
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	d.pool.Reset() // connect again, knowing that
-	return d.migrateOnOpening(ctx)
 }
 
 // Name returns "postgres".

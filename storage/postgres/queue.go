@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/daybook-go/daybook"
@@ -71,6 +72,9 @@ func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, er
 		q.driver.send(ctx, b)
 		q.sent()
 		return e.receipt, e.err
+	}
+	if ctx.Done() != nil {
+		e.append = owned(a) // its caller may give up while it is on its way
 	}
 	q.waiting = append(q.waiting, e)
 	q.sendLocked()
@@ -141,4 +145,33 @@ func (q *queue) sendLocked() {
 			}
 		}()
 	}
+}
+
+// owned returns an append in memory of its own.
+func owned(a *daybook.Append) *daybook.Append {
+	copied := *a
+	copied.Changesets = slices.Clone(a.Changesets)
+	for i := range copied.Changesets {
+		c := &copied.Changesets[i]
+		c.Metadata, c.Claims, c.Releases, c.References = slices.Clone(c.Metadata), slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
+		c.Events = slices.Clone(c.Events)
+		for j := range c.Events {
+			e := &c.Events[j]
+			e.Data, e.Tags, e.Context.Metadata = slices.Clone(e.Data), slices.Clone(e.Tags), slices.Clone(e.Context.Metadata)
+			if e.Context.Why != nil {
+				why := *e.Context.Why
+				e.Context.Why = &why
+			}
+		}
+	}
+	if a.Condition != nil {
+		condition := *a.Condition
+		condition.Query.Items = slices.Clone(condition.Query.Items)
+		for i := range condition.Query.Items {
+			item := &condition.Query.Items[i]
+			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
+		}
+		copied.Condition = &condition
+	}
+	return &copied
 }

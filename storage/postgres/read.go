@@ -84,15 +84,19 @@ type pages struct {
 	memory  []daybook.Record // of the page
 	before  []daybook.Record // of the page before
 	settled bool             // what was promised when the read began stands in the log
+	// large is set while the next page has one changeset, however much that is.
+	large bool
 }
 
 // How many rows a page has: the first ones few, then as many as have about
 // pageBytes.
 const (
 	firstPage   = 128
-	leastPage   = 16
+	leastPage   = 2
 	largestPage = 4096
 	pageBytes   = 2 << 20
+	// mostPageBytes is where a page ends whose records are larger than thought.
+	mostPageBytes = 16 << 20
 )
 
 func (p *pages) run(ctx context.Context, yield func(daybook.Record, error) bool) {
@@ -163,19 +167,21 @@ func (p *pages) page(ctx context.Context) fetched {
 		return fetched{err: err}
 	}
 	defer p.driver.calls.Done()
+	p.memory, p.before = p.before, p.memory // the page before is still being consumed
 	limit, last := p.rows, false
 	if p.limit > 0 && p.limit <= limit {
 		limit, last = p.limit, true
 	}
 	var records []daybook.Record
 	for {
-		var full bool
+		var whole bool
 		var err error
-		if records, full, err = p.fetchSettled(ctx, limit); err != nil || !full || last {
-			return fetched{records: records, err: err}
+		if records, whole, err = p.fetchSettled(ctx, limit); err != nil {
+			return fetched{err: err}
 		}
-		if len(records) == 0 {
-			continue // all were deleted while they were read, and are hidden now
+		if whole && (last || len(records) < limit) {
+			records, err = p.complete(ctx, records)
+			return fetched{records: records, err: err}
 		}
 		n := len(records)
 		for n > 0 && records[n-1].Changeset == records[len(records)-1].Changeset {
@@ -186,36 +192,38 @@ func (p *pages) page(ctx context.Context) fetched {
 			break
 		}
 		// One changeset is larger than the page.
-		limit = max(2*limit, records[0].Changeset.Count+1)
+		limit, p.large = max(2*limit, records[0].Changeset.Count+1), true
 		if last = p.limit > 0 && p.limit <= limit; last {
 			limit = p.limit
 		}
 	}
+	p.large = false
 	if at := p.place(&records[len(records)-1]); p.backwards {
 		p.last = at - 1
 	} else {
 		p.first = at + 1
 	}
-	return fetched{records: records, more: p.first <= p.last}
+	records, err := p.complete(ctx, records)
+	return fetched{records: records, more: p.first <= p.last, err: err}
 }
 
 // fetchSettled is fetch, and for the first page settles what was promised
 // before. A page without records does not tell whether there is any.
-func (p *pages) fetchSettled(ctx context.Context, limit int) (records []daybook.Record, full bool, err error) {
+func (p *pages) fetchSettled(ctx context.Context, limit int) (records []daybook.Record, whole bool, err error) {
 	if p.settled {
 		return p.fetch(ctx, limit)
 	}
 	p.settled = true
-	records, full, err = p.fetch(ctx, limit)
+	records, whole, err = p.fetch(ctx, limit)
 	switch {
 	case err != nil, len(records) > 0 && !p.reader.unsettled:
-		return records, full, err
+		return records, whole, err
 	case len(records) > 0:
 		err = p.driver.settleLog(ctx)
 	default:
 		var is bool
 		if is, err = p.driver.isUnsettled(ctx); err == nil && !is {
-			return records, full, nil
+			return records, whole, nil
 		}
 		if err == nil {
 			err = p.driver.settleLog(ctx)
@@ -227,19 +235,21 @@ func (p *pages) fetchSettled(ctx context.Context, limit int) (records []daybook.
 	return p.fetch(ctx, limit)
 }
 
-// fetch reads so many rows at most, and reports whether there were as many.
-func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, full bool, err error) {
+// fetch reads so many records at most. It stops before that where they are more
+// than a page is meant to have: then it reports false.
+func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record, whole bool, err error) {
 	sql, values := p.query(p.first, p.last, limit)
 	values = append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, values...)
 	bytes := 0
-	p.memory, p.before = p.before, p.memory // the page before is still being consumed
 	if cap(p.memory) < limit {
 		p.memory = make([]daybook.Record, 0, limit)
 	}
 	err = p.driver.again(ctx, "read", func(int) error {
-		records, bytes = p.memory[:0], 0
+		records, bytes, whole = p.memory[:0], 0, true
 		p.reader.header, p.reader.missing = nil, p.reader.missing[:0]
-		rows, err := p.driver.pool.Query(ctx, sql, values...)
+		querying, stop := context.WithCancel(ctx)
+		defer stop()
+		rows, err := p.driver.pool.Query(querying, sql, values...)
 		if err != nil {
 			return err
 		}
@@ -253,33 +263,40 @@ func (p *pages) fetch(ctx context.Context, limit int) (records []daybook.Record,
 				bytes += len(value)
 			}
 			records = append(records, record)
+			if bytes > mostPageBytes && len(records) > 1 && !p.large {
+				stop() // the server need not send the rest, which costs the connection
+				whole = false
+				return nil
+			}
 		}
-		full = len(records) == limit
-		if err := rows.Err(); err != nil || len(p.reader.missing) == 0 {
-			return err
-		}
-		records, err = p.complete(ctx, records)
-		return err
+		return rows.Err()
 	})
 	if len(records) > 0 {
 		p.rows = min(max(pageBytes*len(records)/max(bytes, 1), leastPage), largestPage)
 	}
-	return records, full, err
+	return records, whole, err
 }
 
 // complete fetches what the changesets of records have besides. Those that were
 // deleted meanwhile are left out.
 func (p *pages) complete(ctx context.Context, records []daybook.Record) ([]daybook.Record, error) {
+	if len(p.reader.missing) == 0 {
+		return records, nil
+	}
 	ordinals := make([]int64, len(p.reader.missing))
 	gone := map[daybook.Ordinal]bool{}
 	for i, ordinal := range p.reader.missing {
 		ordinals[i], gone[ordinal] = int64(ordinal), true
 	}
-	rows, err := p.driver.pool.Query(ctx, p.driver.sql.changesets, ordinals)
-	if err != nil {
-		return nil, err
-	}
-	found, err := readDetails(rows)
+	var found map[daybook.Ordinal]details
+	err := p.driver.again(ctx, "read", func(int) error {
+		rows, err := p.driver.pool.Query(ctx, p.driver.sql.changesets, ordinals)
+		if err != nil {
+			return err
+		}
+		found, err = readDetails(rows)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

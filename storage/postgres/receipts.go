@@ -29,7 +29,7 @@ func (d *Driver) settleRepeated(ctx context.Context, entries []*entry) {
 		receipt := receipts[e.append.ID]
 		switch {
 		case err != nil:
-			e.err = fmt.Errorf("postgres: the append was stored before, and its receipt cannot be read: %w", err)
+			e.err = fmt.Errorf("postgres: the append was stored before, and its receipt cannot be read: %w", unrefused(err))
 		case receipt == nil:
 			e.err = fmt.Errorf("postgres: the append %s was stored before, and has no receipt: the tables were changed by others", e.append.ID)
 		case !receipt.Fits(e.append):

@@ -28,6 +28,9 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 		})
 	})
 	if err != nil {
+		if b.unsure {
+			err = unknown(err)
+		}
 		for _, e := range b.entries {
 			e.err = err
 		}
@@ -44,7 +47,7 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 }
 
 // sendKnown stores a batch whose outcome is worked out. It reports false if
-// that was done in vain: then nothing is stored.
+// that was done in vain: then nothing is stored, or b.unsure is set.
 func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 	var recordedAt time.Time
 	err := d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) (err error) {
@@ -54,6 +57,7 @@ func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 	if err != nil || recordedAt.IsZero() {
 		// Whatever it was, append finds out: also what of it is stored after all.
 		d.known.forget()
+		b.unsure = err != nil && mayBeDone(err)
 		return false
 	}
 	for i, e := range b.entries {

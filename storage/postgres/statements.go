@@ -38,10 +38,10 @@ const unsettled = `EXISTS (SELECT FROM {schema}.promised)`
 
 // statements are the SQL that the driver sends, for one schema.
 type statements struct {
-	schema                                                                                                                                          string
-	appends, appendKnown, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known string
-	settle, unsettled, promise, promisedReceipts                                                                                                    string
-	partitionSize                                                                                                                                   int64 // of a store that is made; 0 is none
+	schema                                                                                                                                                  string
+	appends, appendKnown, receipts, heads, end, changesets, claim, deletion, deletions, deleteStream, hiddenStreams, removeHidden, importing, known, stands string
+	settle, unsettled, promise, promisedReceipts                                                                                                            string
+	partitionSize                                                                                                                                           int64 // of a store that is made; 0 is none
 }
 
 func newStatements(schema string, partitionSize int64) statements {
@@ -58,6 +58,9 @@ func newStatements(schema string, partitionSize int64) statements {
 		FROM {schema}.deleted_changesets d WHERE d.append_id = ANY ($1)
 		ORDER BY 1, 2`)
 	s.known = s.in(`SELECT e.append_id, max(e.nth) FROM {schema}.events e WHERE e.append_id = ANY ($1) GROUP BY 1`)
+	s.stands = s.in(`
+		SELECT EXISTS (SELECT FROM {schema}.events e WHERE e.position = $2 AND e.append_id = $1)
+			OR EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = $1 AND d.last_position = $2)`)
 	s.heads = s.in(`
 		SELECT n, coalesce(h.version, 0), coalesce(h.changeset, 0), coalesce(h.first, 0), coalesce(h.position, 0), h.recorded_at, ` + unsettled + `
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY s(partition, name, n) LEFT JOIN LATERAL {schema}.head(s.partition, s.name) h ON true`)

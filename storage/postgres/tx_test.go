@@ -29,22 +29,11 @@ func newTeam(t *testing.T) *team {
 	t.Helper()
 	address := freshSchema(t)
 	d := open(t, address, nil)
-	tm := &team{T: t, address: address, driver: d, store: daybook.New(d, nil), own: connect(t), table: postgres.Schema(d) + ".orders"}
+	tm := &team{T: t, address: address, driver: d, store: daybook.New(d, nil), own: connect(t, os.Getenv(urlVariable)), table: postgres.Schema(d) + ".orders"}
 	if _, err := tm.own.Exec(t.Context(), "CREATE TABLE "+tm.table+" (id text PRIMARY KEY)"); err != nil {
 		t.Fatal(err)
 	}
 	return tm
-}
-
-// connect opens a connection that knows nothing of the store.
-func connect(t testing.TB) *pgx.Conn {
-	t.Helper()
-	connection, err := pgx.Connect(t.Context(), os.Getenv(urlVariable))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = connection.Close(context.Background()) })
-	return connection
 }
 
 func (t *team) begin(on *pgx.Conn) pgx.Tx {
@@ -156,7 +145,10 @@ func TestRowsAndEventsCommitTogether(t *testing.T) {
 func TestEachReaderSettlesWhatIsCommitted(t *testing.T) {
 	claim := daybook.Claim{Kind: "number", Value: "7"}
 	readers := map[string]func(ctx context.Context, s *daybook.Store) (bool, error){
-		"end": func(ctx context.Context, s *daybook.Store) (bool, error) { end, err := s.End(ctx); return end == 2, err },
+		"end": func(ctx context.Context, s *daybook.Store) (bool, error) {
+			end, err := s.End(ctx)
+			return end == 2, err
+		},
 		"head": func(ctx context.Context, s *daybook.Store) (bool, error) {
 			head, err := s.Head(ctx, daybook.Stream("order-7"))
 			return head.Version == 1 && head.Position == 2, err
@@ -344,7 +336,7 @@ func TestASlowTransactionHoldsUpNobodyElse(t *testing.T) {
 	if _, err := tm.store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("fast-2")}); err != nil {
 		t.Errorf("deleting another stream: %v", err)
 	}
-	quick := connect(t)
+	quick := connect(t, os.Getenv(urlVariable))
 	next := tm.begin(quick)
 	tm.promise(next, one("fast-0", daybook.ExpectExists(), "quick"))
 	tm.commit(next)
@@ -389,7 +381,7 @@ func TestAKilledBackendPromisesNothing(t *testing.T) {
 	tm := newTeam(t)
 	tx := tm.begin(tm.own)
 	tm.promise(tx, one("order-7", daybook.ExpectNone(), "lost"))
-	if _, err := connect(t).Exec(t.Context(), "SELECT pg_terminate_backend($1)", tm.own.PgConn().PID()); err != nil {
+	if _, err := connect(t, os.Getenv(urlVariable)).Exec(t.Context(), "SELECT pg_terminate_backend($1)", tm.own.PgConn().PID()); err != nil {
 		t.Fatal(err)
 	}
 	tm.append(one("order-7", daybook.ExpectNone(), "placed"))
@@ -401,7 +393,7 @@ func TestAKilledBackendPromisesNothing(t *testing.T) {
 
 func TestTwoTransactionsOnOneStreamTakeTurns(t *testing.T) {
 	tm := newTeam(t)
-	first, second := tm.begin(tm.own), tm.begin(connect(t))
+	first, second := tm.begin(tm.own), tm.begin(connect(t, os.Getenv(urlVariable)))
 	tm.promise(first, one("order-7", daybook.ExpectNone(), "first"))
 	answer := make(chan error, 1)
 	go func() {
@@ -485,7 +477,7 @@ func TestAppendsAndTransactionsAtOnceKeepEveryOrder(t *testing.T) {
 	const writers, each, streams = 6, 15, 3
 	done := make(chan error, writers)
 	for w := range writers {
-		connection := connect(t)
+		connection := connect(t, os.Getenv(urlVariable))
 		store := daybook.New(open(t, tm.address, nil), nil)
 		go func() {
 			for n := range each {

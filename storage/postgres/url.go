@@ -46,8 +46,8 @@ func checkSchema(name string) error {
 	switch {
 	case len(name) > maxSchemaLen:
 		return &daybook.LimitError{Field: "schema", Value: int64(len(name)), Limit: maxSchemaLen, Unit: "bytes"}
-	case name == "" || strings.ContainsAny(name, "\x00") || strings.HasPrefix(name, "pg_"):
-		return &daybook.InvalidError{Field: "schema", Value: strconv.Quote(name), Reason: "must be a name that does not begin with pg_"}
+	case name == "" || strings.ContainsAny(name, "\x00'\"\\$") || strings.HasPrefix(name, "pg_"):
+		return &daybook.InvalidError{Field: "schema", Value: strconv.Quote(name), Reason: "must be a name that does not begin with pg_, without quotes, backslashes and dollar signs"}
 	}
 	return nil
 }

@@ -17,6 +17,10 @@ BEGIN
         RAISE EXCEPTION 'the log is only changed at the isolation level READ COMMITTED, this transaction is at %', upper(current_setting('transaction_isolation'))
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
+    -- What is acknowledged is on the disk, whatever is set for others here.
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
     in_flight := NOT pg_try_advisory_xact_lock({class} + 2, '{schema}.events'::regclass::oid::int);
     SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at, coalesce(clock, clock_timestamp())), s.deletions, s.room

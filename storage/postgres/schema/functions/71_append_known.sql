@@ -6,8 +6,8 @@
 --
 -- It does what append does, without looking anything up. That an append was
 -- stored before shows when its id is added to the index, as an error; where each
--- partition has an index of its own it is looked up. While anything is promised
--- it stores nothing.
+-- partition has an index of its own, or rows are removed meanwhile, it need not,
+-- and is looked up. While anything is promised it stores nothing.
 CREATE OR REPLACE FUNCTION {schema}.append_known(looked bigint, looked_ordinal bigint, looked_deletions bigint, not_before timestamptz, clock timestamptz,
     e_version bigint[], e_ordinal int[], e_changeset bigint[], e_place int[], e_count int[], e_nth int[], e_append_id uuid[], e_id uuid[],
     e_partition text[], e_stream text[], e_type text[], e_json text[]) RETURNS timestamptz
@@ -15,6 +15,7 @@ LANGUAGE plpgsql VOLATILE {definer}
 AS $$
 DECLARE
     stored int;
+    at     timestamptz;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RETURN NULL; -- append says why
@@ -23,18 +24,26 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock({class} + 2, '{schema}.events'::regclass::oid::int) THEN
         RETURN NULL;
     END IF;
-    not_before := greatest(not_before, coalesce(clock, clock_timestamp()));
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true); -- as in take_turn
+    END IF;
+    SELECT greatest(not_before, l.recorded_at, coalesce(clock, clock_timestamp())) INTO at
+    FROM (SELECT e.position, e.recorded_at FROM {schema}.events e ORDER BY e.position DESC LIMIT 1) l
+    WHERE l.position = looked;
+    IF at IS NULL THEN
+        RETURN NULL;
+    END IF;
     INSERT INTO {schema}.events (position, version, ordinal, changeset, place, count, nth, append_id, id, recorded_at, partition, stream, type, json)
-    SELECT looked + e.n, e.version, looked_ordinal + e.ordinal, e.changeset, e.place, e.count, e.nth, e.append_id, e.id, not_before, e.partition, e.stream, e.type, e.json
+    SELECT looked + e.n, e.version, looked_ordinal + e.ordinal, e.changeset, e.place, e.count, e.nth, e.append_id, e.id, at, e.partition, e.stream, e.type, e.json
     FROM unnest(e_version, e_ordinal, e_changeset, e_place, e_count, e_nth, e_append_id, e_id, e_partition, e_stream, e_type, e_json)
         WITH ORDINALITY e(version, ordinal, changeset, place, count, nth, append_id, id, partition, stream, type, json, n)
-    WHERE looked = (SELECT l.position FROM {schema}.events l ORDER BY l.position DESC LIMIT 1)
-      AND EXISTS (
+    WHERE EXISTS (
           SELECT FROM {schema}.store s
           WHERE s.deletions = looked_deletions
             AND (s.room IS NULL OR looked + cardinality(e_id) <= s.room AND NOT EXISTS (SELECT FROM {schema}.events k WHERE k.append_id = ANY (e_append_id))))
       AND NOT EXISTS (SELECT FROM {schema}.promised)
-      AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id)));
+      AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id))
+          AND NOT EXISTS (SELECT FROM {schema}.events o WHERE o.append_id = ANY (e_append_id)));
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored = 0 THEN
         RETURN NULL;
@@ -42,6 +51,6 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock({class} + 1, '{schema}.events'::regclass::oid::int) THEN
         PERFORM {schema}.ring();
     END IF;
-    RETURN not_before;
+    RETURN at;
 END
 $$;
