@@ -1,6 +1,7 @@
 package daytest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -57,7 +58,7 @@ type CheckOptions struct {
 	// Runs is how many runs mix all faults by chance; below 0 none. Default 20.
 	Runs int
 	// Deliveries is how often an input is delivered until its handler gives no
-	// error. Not all of them are struck. Default 20.
+	// error, 2 at least. Not all of them are struck. Default 20.
 	Deliveries int
 	// Seed is what chance follows. Default the environment's DAYBOOK_SEED, or
 	// else a new one; it is logged.
@@ -73,6 +74,12 @@ type CheckOptions struct {
 // database of documents say, begins anew in it.
 func Check[I any](t T, subject func() Subject[I], inputs []I, options *CheckOptions) {
 	t.Helper()
+	switch {
+	case subject == nil:
+		t.Fatalf("daytest: Check needs a subject")
+	case len(inputs) == 0:
+		t.Fatalf("daytest: Check needs inputs: without one it shows nothing")
+	}
 	c := &checker[I]{t: t, subject: subject, inputs: inputs}
 	if options != nil {
 		c.options = *options
@@ -111,15 +118,15 @@ func (c *checker[I]) settle() bool {
 	if len(o.Faults) == 0 {
 		o.Faults = Faults()
 	}
-	if o.Places <= 0 {
-		o.Places = 30
+	switch {
+	case o.Places < 0:
+		c.t.Fatalf("daytest: options.Places must not be negative (it is %d)", o.Places)
+		return false
+	case o.Deliveries < 0 || o.Deliveries == 1:
+		c.t.Fatalf("daytest: options.Deliveries must be 2 at least, for one that is struck and one that is not (it is %d)", o.Deliveries)
+		return false
 	}
-	if o.Runs == 0 {
-		o.Runs = 20
-	}
-	if o.Deliveries <= 0 {
-		o.Deliveries = 20
-	}
+	o.Places, o.Runs, o.Deliveries = cmp.Or(o.Places, 30), cmp.Or(o.Runs, 20), cmp.Or(o.Deliveries, 20)
 	if text := os.Getenv("DAYBOOK_SEED"); o.Seed == 0 && text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
