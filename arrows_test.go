@@ -25,9 +25,9 @@ var arrows = map[string][]string{
 	"internal/durable":           {"golang.org/x/sys"},
 	"internal/durable/simulated": {"internal/durable"}, // a tool of tests
 	"verify":                     {"."},
-	"codec":                      {"."},
+	"codec":                      {".", "internal/jsonform"},
 	"httpapi":                    {".", "internal/wire"},
-	"daytest":                    {".", "codec", "aggregate"},
+	"daytest":                    {".", "codec", "aggregate", "livestate"}, // those two in its tests
 	"storage":                    {}, // the table of its README
 	"storage/memory":             {"."},
 	"internal/logindex":          {"."},
@@ -37,8 +37,9 @@ var arrows = map[string][]string{
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"internal/deciding":          {"."},
-	"aggregate":                  {".", "codec", "internal/deciding"},
-	"livestate":                  {".", "codec", "internal/deciding", "internal/durable"},
+	"internal/jsonform":          {},
+	"aggregate":                  {".", "codec", "internal/deciding", "internal/jsonform"},
+	"livestate":                  {".", "codec", "internal/deciding", "internal/durable", "internal/jsonform"},
 	"cmd/*":                      {"*"},
 	"examples/*":                 {"*"},
 }

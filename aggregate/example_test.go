@@ -116,7 +116,7 @@ func ExampleNew() {
 	_, err := aggregate.New(store, "kitchen-cupboard", cupboardEvents, cupboard, nil)
 	fmt.Println(err)
 	// Output:
-	// aggregate: stream type: must not be empty, nor hold a "-", which ends it
+	// aggregate: streamType: must not be empty, nor hold a "-", which ends it (it is "kitchen-cupboard")
 }
 
 // A command with an id is carried out once, however often it is sent.

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -52,8 +53,9 @@ func commandOf(options *CommandOptions) command {
 // It fails with the error of Decide as it is; *EvolveError and ErrNilEvent for
 // events that cannot be folded, and the codec's errors for those that cannot be
 // encoded; *daybook.ClaimError and *daybook.ReferenceError where what an event
-// claims or requires does not hold; *ContendedError when Retry allows no more
-// tries. After all of these, and all that match daybook.ErrRefused, nothing was
+// claims or requires does not hold; *daybook.LimitError for more than the store
+// takes; *ContendedError when Retry allows no more tries, or ctx ends between
+// two. After all of these, and all that match daybook.ErrRefused, nothing was
 // stored. After *UnknownOutcomeError that cannot be told: execute the command
 // again with its ID.
 func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, command C, options *CommandOptions) (Result[S, E], error) {
@@ -86,7 +88,7 @@ func (r *Repository[S, C, E]) ended(ctx context.Context, run *run[S, C, E], star
 func (r *run[S, C, E]) executeInTurn(ctx context.Context, command C, by *command) (Result[S, E], error) {
 	turn, err := r.turns.Take(ctx, r.retry.MaxWait, notInside, r.stream)
 	if err != nil {
-		return Result[S, E]{Tries: 1}, err
+		return Result[S, E]{Tries: 1}, notBegun(err)
 	}
 	if turn != nil {
 		defer turn.Pass()
@@ -127,10 +129,28 @@ func (r *run[S, C, E]) execute(ctx context.Context, command C, by *command) (Res
 			return Result[S, E]{Tries: try}, &ContendedError{Tries: try, Err: err}
 		}
 		if err := r.again(ctx, &at, conflict, try); err != nil {
-			return Result[S, E]{Tries: try}, err
+			return Result[S, E]{Tries: try}, givenUp(ctx, try, conflict, err)
 		}
 		fresh = true
 	}
+}
+
+// notBegun says of an error that came before anything was sent that nothing was
+// stored.
+func notBegun(err error) error {
+	if errors.Is(err, daybook.ErrRefused) {
+		return err
+	}
+	return fmt.Errorf("%w before it began: %w", daybook.ErrRefused, err)
+}
+
+// givenUp is the error of a command that could not be decided again. Where its
+// context has ended, the conflict is what kept it.
+func givenUp(ctx context.Context, try int, conflict, err error) error {
+	if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+		return &ContendedError{Tries: try, Err: conflict, Ended: ended}
+	}
+	return err
 }
 
 // append encodes events and sends them.
@@ -286,6 +306,9 @@ func (r *Repository[S, C, E]) Persist(ctx context.Context, at Loaded[S], events 
 
 func (r *run[S, C, E]) persist(ctx context.Context, at Loaded[S], events []E, by *command) (Result[S, E], error) {
 	after := at.State
+	if err := r.machine.check(events); err != nil {
+		return Result[S, E]{Tries: 1}, err
+	}
 	if !r.machine.applies { // an object has been through its events already
 		var err error
 		if after, err = r.machine.fold(r.machine.own(at.State), events); err != nil {

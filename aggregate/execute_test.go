@@ -352,31 +352,4 @@ func TestAsOfIsAPrefixOfTheHistory(t *testing.T) {
 	}
 }
 
-func TestWhatIsPutTogetherWronglyIsRefused(t *testing.T) {
-	store := daybook.New(memory.New(nil), nil)
-	defer store.Close()
-	type hidden struct{ balance int }
-	for name, err := range map[string]error{
-		"no store":         second(aggregate.New[account, command, event](nil, "account", events, decider, nil)),
-		"no codec":         second(aggregate.New(store, "account", nil, decider, nil)),
-		"no functions":     second(aggregate.New(store, "account", events, aggregate.Decider[account, command, event]{}, nil)),
-		"no type":          second(aggregate.New(store, "", events, decider, nil)),
-		"a type with key":  second(aggregate.New(store, "a-b", events, decider, nil)),
-		"no snapshot name": second(aggregate.New(store, "account", events, decider, &options{Snapshots: &savings{Policy: aggregate.Every(1)}})),
-		"no policy":        second(aggregate.New(store, "account", events, decider, &options{Snapshots: &savings{Name: "v1"}})),
-		"samples that do not fold": second(aggregate.New(store, "account", events, decider, &options{
-			Snapshots: &savings{Name: "v1", Policy: aggregate.Every(1), Samples: []event{deposited{666}}},
-		})),
-		"a state that JSON loses": second(aggregate.New(store, "account", events, aggregate.Decider[hidden, command, event]{
-			Decide: func(hidden, command) ([]event, error) { return nil, nil },
-			Evolve: func(h hidden, _ event) hidden { h.balance++; return h },
-		}, &aggregate.Options[hidden, event]{Snapshots: &aggregate.Snapshots[hidden, event]{Name: "v1", Policy: aggregate.Every(1)}})),
-	} {
-		var setup *aggregate.SetupError
-		if !errors.As(err, &setup) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func second[T any](_ T, err error) error { return err }

@@ -3,14 +3,13 @@ package aggregate
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
 
 	"github.com/daybook-go/daybook/codec"
+	"github.com/daybook-go/daybook/internal/jsonform"
 )
 
 // fingerprint returns a short text that changes when what can be seen of a
@@ -20,8 +19,8 @@ import (
 func fingerprint[S, E any](with codec.Encoding, initial func() S, fold func(S, []E) (S, error), samples []E) (string, error) {
 	kind := reflect.TypeFor[S]()
 	if _, isJSON := with.(codec.JSON); isJSON {
-		if lost := unexported(kind, nil); lost != "" {
-			return "", &SetupError{What: "snapshots.encoding", Reason: "JSON loses " + lost + ": export it, or give an encoding"}
+		if lost := jsonform.Problem(kind, isRoot); lost != "" {
+			return "", &SetupError{What: "options.Snapshots.Encoding", Reason: "JSON loses a part of the state: " + lost + "; export it, give an encoding, or tag it `json:\"-\"` where that is meant"}
 		}
 	}
 	hash := sha256.New()
@@ -30,14 +29,17 @@ func fingerprint[S, E any](with codec.Encoding, initial func() S, fold func(S, [
 	state := initial()
 	for i := -1; i < len(samples); i++ {
 		if i >= 0 {
+			if isNil(samples[i]) {
+				return "", &SetupError{What: fmt.Sprintf("options.Snapshots.Samples[%d]", i), Reason: "must not be nil"}
+			}
 			var err error
 			if state, err = fold(state, samples[i:i+1]); err != nil {
-				return "", &SetupError{What: fmt.Sprintf("snapshots.samples[%d]", i), Reason: err.Error()}
+				return "", &SetupError{What: fmt.Sprintf("options.Snapshots.Samples[%d]", i), Reason: err.Error()}
 			}
 		}
 		data, err := there(with, state)
 		if err != nil {
-			return "", &SetupError{What: "snapshots.encoding", Reason: fmt.Sprintf("a %s does not survive it: %v", kind, err)}
+			return "", &SetupError{What: "options.Snapshots.Encoding", Reason: fmt.Sprintf("a %s does not survive it: %v", kind, err)}
 		}
 		fmt.Fprintln(hash, len(data))
 		hash.Write(data)
@@ -63,50 +65,6 @@ func there[S any](with codec.Encoding, state S) ([]byte, error) {
 		return nil, fmt.Errorf("%.100q comes back as %.100q", data, again)
 	}
 	return data, nil
-}
-
-var (
-	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
-	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
-)
-
-// opaque reports whether a type says itself how it is written.
-func opaque(t reflect.Type) bool {
-	for _, of := range []reflect.Type{t, reflect.PointerTo(t)} {
-		if of.Implements(jsonMarshaler) || of.Implements(textMarshaler) {
-			return true
-		}
-	}
-	return false
-}
-
-// unexported returns the first field of a type that JSON does not see; "" if
-// it sees all.
-func unexported(t reflect.Type, seen []reflect.Type) string {
-	for _, s := range seen {
-		if s == t {
-			return ""
-		}
-	}
-	seen = append(seen, t)
-	if opaque(t) || isRoot(t) {
-		return ""
-	}
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		return unexported(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			field := t.Field(i)
-			if !field.IsExported() && !field.Anonymous {
-				return t.String() + "." + field.Name
-			}
-			if lost := unexported(field.Type, seen); lost != "" {
-				return lost
-			}
-		}
-	}
-	return ""
 }
 
 // writeStructure writes what a type is made of, without its name: renaming a

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"runtime/debug"
 
 	"github.com/daybook-go/daybook"
@@ -20,6 +21,7 @@ type machine[S, C, E any] struct {
 	// applies is set when decide carries its events out on the state that it is
 	// given, as objects do.
 	applies bool
+	most    int64 // events that one command may lead to
 }
 
 // spoils reports whether a state is used up by deciding on it.
@@ -37,7 +39,10 @@ func (m *machine[S, C, E]) own(state S) S {
 // returns the state with the events carried out.
 func (m *machine[S, C, E]) attempt(stream daybook.StreamID, state S, command C) (events []E, after S, err error) {
 	if !m.applies {
-		if events, err = m.decide(state, command); err != nil || len(events) == 0 {
+		if events, err = m.decide(state, command); err == nil {
+			err = m.check(events)
+		}
+		if err != nil || len(events) == 0 {
 			return nil, state, err
 		}
 		after, err = m.fold(m.own(state), events)
@@ -54,8 +59,30 @@ func (m *machine[S, C, E]) attempt(stream daybook.StreamID, state S, command C) 
 		}
 	}()
 	after = m.own(state)
-	events, err = m.decide(after, command)
+	if events, err = m.decide(after, command); err == nil {
+		err = m.check(events)
+	}
 	return events, after, err
+}
+
+// check refuses new events that are nil, and too many of them, before anything
+// is done with them.
+func (m *machine[S, C, E]) check(events []E) error {
+	if n := int64(len(events)); n > m.most {
+		return &daybook.LimitError{Field: "events", Value: n, Limit: m.most, Unit: "events"}
+	}
+	for i := range events {
+		if isNil(events[i]) {
+			return fmt.Errorf("events[%d]: %w", i, ErrNilEvent)
+		}
+	}
+	return nil
+}
+
+// isNil reports whether an event is nil, or a pointer that is.
+func isNil(event any) bool {
+	v := reflect.ValueOf(event)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // fold returns the state after events.
@@ -67,9 +94,6 @@ func (m *machine[S, C, E]) fold(state S, events []E) (_ S, err error) {
 		}
 	}()
 	for ; at < len(events); at++ {
-		if any(events[at]) == nil {
-			return state, fmt.Errorf("events[%d]: %w", at, ErrNilEvent)
-		}
 		state = m.evolve(state, events[at])
 	}
 	return state, nil

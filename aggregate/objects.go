@@ -60,7 +60,7 @@ func (r *Root[E]) Emit(event E) {
 			panic(&EvolveError{Event: event, Panic: panicked, Stack: debug.Stack()})
 		}
 	}()
-	if any(event) == nil {
+	if isNil(event) {
 		panic(ErrNilEvent)
 	}
 	r.apply(event)
@@ -109,6 +109,9 @@ func NewObjects[T Object[E], E any](store *daybook.Store, streamType string, eve
 	if create == nil {
 		return nil, &SetupError{What: "create", Reason: "must not be nil"}
 	}
+	if err := checkObject[T, E](create); err != nil {
+		return nil, err
+	}
 	m := machine[T, func(T) error, E]{
 		initial: func() T { return Begin[T, E](create()) },
 		decide: func(object T, command func(T) error) ([]E, error) {
@@ -133,6 +136,28 @@ func NewObjects[T Object[E], E any](store *daybook.Store, streamType string, eve
 		return nil, err
 	}
 	return &Objects[T, E]{inner: inner}, nil
+}
+
+// checkObject sees to it that there is a new object each time.
+func checkObject[T Object[E], E any](create func() T) error {
+	one, other := create(), create()
+	switch {
+	case isNil(one):
+		return &SetupError{What: "create", Reason: "must return an object (it returns nil)"}
+	case any(one) == any(other):
+		return &SetupError{What: "create", Reason: "must return a new object each time"}
+	}
+	cloner, clones := any(Begin[T, E](one)).(Cloner[T])
+	if !clones {
+		return nil
+	}
+	switch clone := cloner.Clone(); {
+	case isNil(clone):
+		return &SetupError{What: "Clone", Reason: "must return an object (it returns nil)"}
+	case any(clone) == any(one):
+		return &SetupError{What: "Clone", Reason: "must return another object, which shares nothing that Apply changes (it returns the object itself)"}
+	}
+	return nil
 }
 
 // In returns the repository of another partition; see Repository.In.
@@ -173,6 +198,9 @@ func placeOf[S any](at Loaded[S]) place {
 // again. After any other error it may be persisted again. With nothing pending
 // it does nothing.
 func (o *Objects[T, E]) Persist(ctx context.Context, object T, options *CommandOptions) (daybook.Receipt, error) {
+	if isNil(object) {
+		return daybook.Receipt{}, &SetupError{What: "persist", Reason: "the object must not be nil"}
+	}
 	root := object.root()
 	if root.at.Stream == (daybook.StreamID{}) {
 		return daybook.Receipt{}, &SetupError{What: "persist", Reason: "the object was not loaded: a new one comes from Load as well"}
@@ -198,12 +226,20 @@ func (o *Objects[T, E]) Persist(ctx context.Context, object T, options *CommandO
 // change may emit nothing: that is a success. It returns the object as it
 // stands then.
 func (o *Objects[T, E]) Update(ctx context.Context, id string, change func(object T) error, options *CommandOptions) (T, error) {
+	if change == nil {
+		var none T
+		return none, &SetupError{What: "change", Reason: "must not be nil"}
+	}
 	result, err := o.inner.Execute(ctx, id, change, options)
 	return placed[T, E](result.Loaded, err)
 }
 
 // UpdateIn is Update as a part of a transaction: see Transact.
 func (o *Objects[T, E]) UpdateIn(ctx context.Context, tx *Transaction, id string, change func(object T) error) (T, error) {
+	if change == nil {
+		var none T
+		return none, tx.note(&SetupError{What: "change", Reason: "must not be nil"})
+	}
 	at, err := o.inner.ExecuteIn(ctx, tx, id, change)
 	return at.State, err
 }

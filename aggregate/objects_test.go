@@ -123,7 +123,7 @@ func TestAnObjectThatWasOvertakenIsRefused(t *testing.T) {
 
 func TestUpdateRunsAgainOnAConflict(t *testing.T) {
 	store := newStore(t)
-	objects := wallets(t, store, &aggregate.Options[*wallet, event]{Cache: 10, Snapshots: &aggregate.Snapshots[*wallet, event]{Name: "v1", Policy: aggregate.Every(2)}})
+	objects := wallets(t, store, &aggregate.Options[*wallet, event]{Snapshots: &aggregate.Snapshots[*wallet, event]{Name: "v1", Policy: aggregate.Every(2)}})
 	purses, err := aggregate.NewObjects(store, "account", events, func() *purse { return &purse{} }, &aggregate.Options[*purse, event]{Cache: 10})
 	if err != nil {
 		t.Fatal(err)

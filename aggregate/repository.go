@@ -1,7 +1,9 @@
 package aggregate
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -64,32 +66,40 @@ type Options[S, E any] struct {
 type Retry struct {
 	MaxTries int           // the first one too; default 150, 1 is none
 	MinWait  time.Duration // default 1 ms
-	MaxWait  time.Duration // default 250 ms
+	MaxWait  time.Duration // default 250 ms, or MinWait where that is more
 	// Rand returns numbers from 0 up to 1. Default rand.Float64.
 	Rand func() float64
 	// Sleep waits, or returns the error of ctx. Default by a timer.
 	Sleep func(ctx context.Context, d time.Duration) error
 }
 
+// check returns what is wrong with r, which stands in holder.
+func (r Retry) check(holder string) error {
+	switch {
+	case r.MaxTries < 0:
+		return negative(holder+".MaxTries", r.MaxTries)
+	case r.MinWait < 0:
+		return negative(holder+".MinWait", r.MinWait)
+	case r.MaxWait < 0:
+		return negative(holder+".MaxWait", r.MaxWait)
+	case r.MaxWait > 0 && r.MinWait > r.MaxWait:
+		return &SetupError{What: holder + ".MinWait", Reason: fmt.Sprintf("must not be above MaxWait (it is %v, and MaxWait %v)", r.MinWait, r.MaxWait)}
+	}
+	return nil
+}
+
 // policy returns r with defaults filled in.
 func (r Retry) policy() (deciding.Retry, int) {
 	p := deciding.Retry{MinWait: r.MinWait, MaxWait: r.MaxWait, Rand: r.Rand, Sleep: r.Sleep}
-	if p.MinWait <= 0 {
-		p.MinWait = time.Millisecond
-	}
-	if p.MaxWait <= 0 {
-		p.MaxWait = 250 * time.Millisecond
-	}
+	p.MinWait = cmp.Or(p.MinWait, time.Millisecond)
+	p.MaxWait = cmp.Or(p.MaxWait, max(250*time.Millisecond, p.MinWait))
 	if p.Rand == nil {
 		p.Rand = rand.Float64
 	}
 	if p.Sleep == nil {
 		p.Sleep = deciding.Sleep
 	}
-	if r.MaxTries <= 0 {
-		r.MaxTries = 150
-	}
-	return p, r.MaxTries
+	return p, cmp.Or(r.MaxTries, 150)
 }
 
 // New returns a repository of the aggregates whose streams have the type: the
@@ -114,14 +124,26 @@ func build[S, C, E any](store *daybook.Store, streamType string, events *codec.C
 	case events == nil:
 		return nil, &SetupError{What: "codec", Reason: "must not be nil"}
 	case streamType == "" || strings.Contains(streamType, "-"):
-		return nil, &SetupError{What: "stream type", Reason: "must not be empty, nor hold a \"-\", which ends it"}
+		return nil, &SetupError{What: "streamType", Reason: fmt.Sprintf("must not be empty, nor hold a \"-\", which ends it (it is %q)", streamType)}
+	case streamType == SnapshotStreamType:
+		return nil, &SetupError{What: "streamType", Reason: fmt.Sprintf("%q is that of the streams of snapshots", streamType)}
 	}
 	if err := daybook.Stream(streamType + "-").Validate(); err != nil {
-		return nil, &SetupError{What: "stream type", Reason: err.Error()}
+		return nil, &SetupError{What: "streamType", Reason: err.Error()}
 	}
 	if options == nil {
 		options = &Options[S, E]{}
 	}
+	if err := options.Retry.check("options.Retry"); err != nil {
+		return nil, err
+	}
+	switch {
+	case options.Cache < 0:
+		return nil, negative("options.Cache", options.Cache)
+	case options.Cache > 0 && m.spoils():
+		return nil, &SetupError{What: "options.Cache", Reason: "objects without a method Clone cannot be kept: see Cloner"}
+	}
+	m.most = store.Limits().Events
 	c := &core[S, C, E]{
 		store: store, streamType: streamType, codec: events, machine: m, hooks: options.Hooks, now: options.Now, turns: deciding.NewTurns(),
 	}
@@ -129,7 +151,7 @@ func build[S, C, E any](store *daybook.Store, streamType string, events *codec.C
 		c.now = time.Now
 	}
 	c.retry, c.maxTries = options.Retry.policy()
-	if options.Cache > 0 && !m.spoils() {
+	if options.Cache > 0 {
 		c.cache = newCache[S](options.Cache)
 	}
 	if options.Snapshots != nil {

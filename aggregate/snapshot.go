@@ -68,7 +68,8 @@ type SnapshotStore interface {
 }
 
 // SnapshotPolicy says whether to take a snapshot after an append. It must be
-// quick, and may be asked by many goroutines at once.
+// quick, and may be asked by many goroutines at once. The append is stored by
+// then: where it panics, there is no snapshot, and Hooks.OnSnapshot is told.
 type SnapshotPolicy func(due Due) bool
 
 // Due is what a policy decides on.
@@ -90,16 +91,16 @@ func Every(n int) SnapshotPolicy {
 }
 
 // EveryPeriod takes a snapshot with the first append after the last one has
-// become older than d.
+// become as old as d. 0 and less is never.
 func EveryPeriod(d time.Duration) SnapshotPolicy {
-	return func(due Due) bool { return due.Now.Sub(due.Since) >= d }
+	return func(due Due) bool { return d > 0 && due.Now.Sub(due.Since) >= d }
 }
 
-// AnyOf takes a snapshot when one of the policies does.
+// AnyOf takes a snapshot when one of the policies does. Nil ones never do.
 func AnyOf(policies ...SnapshotPolicy) SnapshotPolicy {
 	return func(due Due) bool {
 		for _, policy := range policies {
-			if policy(due) {
+			if policy != nil && policy(due) {
 				return true
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -48,10 +49,13 @@ var snapshotName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 func newSnapshots[S, C, E any](store *daybook.Store, given Snapshots[S, E], m *machine[S, C, E]) (*snapshots[S], error) {
 	if !snapshotName.MatchString(given.Name) {
-		return nil, &SetupError{What: "snapshots.name", Reason: fmt.Sprintf("must be 1 to 64 letters, digits, \"-\", \"_\" and \".\" (it is %q)", given.Name)}
+		return nil, &SetupError{What: "options.Snapshots.Name", Reason: fmt.Sprintf("must be 1 to 64 letters, digits, \"-\", \"_\" and \".\" (it is %q)", given.Name)}
 	}
 	if given.Policy == nil {
-		return nil, &SetupError{What: "snapshots.policy", Reason: "must be set"}
+		return nil, &SetupError{What: "options.Snapshots.Policy", Reason: "must be set"}
+	}
+	if given.Queue < 0 {
+		return nil, negative("options.Snapshots.Queue", given.Queue)
 	}
 	s := &snapshots[S]{
 		name: given.Name, policy: given.Policy, store: given.Store, encoding: given.Encoding, own: m.own, adopt: m.adopt, atOnce: m.spoils(), size: given.Queue,
@@ -81,24 +85,40 @@ func (s *snapshots[S]) tell(note SnapshotNote) {
 // offer takes a snapshot of a state that was just stored, if the policy says
 // so, and reports whether it was queued.
 func (s *snapshots[S]) offer(before daybook.Version, at Loaded[S]) bool {
-	if !s.policy(Due{Before: before, After: at.Version, Since: at.since, Now: s.now()}) {
+	due := false
+	work := job[S]{at: at}
+	err := caught("policy", func() (err error) {
+		due = s.policy(Due{Before: before, After: at.Version, Since: at.since, Now: s.now()})
+		if due && s.atOnce {
+			work.data, err = s.encoding.Encode(at.State)
+		} else if due {
+			work.at.State = s.own(at.State)
+		}
+		return err
+	})
+	if err != nil {
+		s.tell(SnapshotNote{Outcome: SnapshotFailed, Stream: at.Stream, Version: at.Version, Err: err})
 		return false
 	}
-	work := job[S]{at: at}
-	if s.atOnce {
-		var err error
-		if work.data, err = s.encoding.Encode(at.State); err != nil {
-			s.tell(SnapshotNote{Outcome: SnapshotFailed, Stream: at.Stream, Version: at.Version, Err: err})
-			return false
-		}
-	} else {
-		work.at.State = s.own(at.State)
+	if !due {
+		return false
 	}
 	queued, closed := s.enqueue(work)
 	if !queued && !closed {
 		s.tell(SnapshotNote{Outcome: SnapshotDropped, Stream: at.Stream, Version: at.Version})
 	}
 	return queued
+}
+
+// caught calls a function and makes an error of a panic: a snapshot saves reading
+// only, and must not be able to end the program, or an append that is stored.
+func caught(what string, call func() error) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("the %s panicked: %v\n%s", what, panicked, debug.Stack())
+		}
+	}()
+	return call()
 }
 
 // enqueue hands a job to the writer, if that has room for it.
@@ -152,16 +172,17 @@ func (s *snapshots[S]) wanted(work *job[S]) bool {
 // write saves one snapshot.
 func (s *snapshots[S]) write(ctx context.Context, work job[S]) {
 	at, data := work.at, work.data
-	var err error
-	if data == nil {
-		data, err = s.encoding.Encode(at.State)
-	}
-	if err == nil {
-		err = s.store.Save(ctx, Snapshot{
+	err := caught("snapshot", func() (err error) {
+		if data == nil {
+			if data, err = s.encoding.Encode(at.State); err != nil {
+				return err
+			}
+		}
+		return s.store.Save(ctx, Snapshot{
 			Stream: at.Stream, Name: s.name, Version: at.Version, Position: at.Position, RecordedAt: at.RecordedAt,
 			Fingerprint: s.fingerprint, ContentType: s.encoding.ContentType(), Data: data,
 		})
-	}
+	})
 	outcome := SnapshotSaved
 	if err != nil {
 		outcome = SnapshotFailed
@@ -233,7 +254,11 @@ func (s *snapshots[S]) read(snapshot *Snapshot) (state S, why SnapshotOutcome, e
 	if snapshot.Fingerprint != s.fingerprint {
 		return state, SnapshotStale, nil
 	}
-	if state, err = codec.DecodeAs[S](s.encoding, snapshot.Data); err != nil {
+	err = caught("snapshot", func() error {
+		state, err = codec.DecodeAs[S](s.encoding, snapshot.Data)
+		return err
+	})
+	if err != nil {
 		return state, SnapshotUnreadable, err
 	}
 	if s.adopt != nil {

@@ -87,6 +87,9 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 	if options == nil {
 		options = &TransactionOptions{}
 	}
+	if err := options.Retry.check("options.Retry"); err != nil {
+		return TransactionResult{}, err
+	}
 	by := commandOf(&options.CommandOptions)
 	tx := &Transaction{store: store, by: &by}
 	tx.retry, tx.maxTries = options.Retry.policy()
@@ -121,7 +124,7 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 			return TransactionResult{Tries: try}, &ContendedError{Tries: try, Err: err}
 		}
 		if err := tx.again(ctx, adds, conflict, try, options.OnConflict); err != nil {
-			return TransactionResult{Tries: try}, err
+			return TransactionResult{Tries: try}, givenUp(ctx, try, conflict, err)
 		}
 	}
 }
@@ -136,8 +139,11 @@ func (tx *Transaction) decide(ctx context.Context, run func(context.Context, *Tr
 			return nil, nil, nil, err
 		}
 		waited, err := tx.turns.take(ctx, adds, tx.retry.MaxWait)
-		if err != nil || !waited {
-			return changesets, adds, nil, err
+		if err != nil {
+			return nil, nil, nil, notBegun(err)
+		}
+		if !waited {
+			return changesets, adds, nil, nil
 		}
 		for _, p := range adds {
 			if err := p.renew(ctx); err != nil {

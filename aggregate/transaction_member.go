@@ -65,7 +65,7 @@ func (r *Repository[S, C, E]) LoadIn(ctx context.Context, tx *Transaction, id st
 
 // note keeps the first thing that went wrong in a try.
 func (tx *Transaction) note(err error) error {
-	if tx.wrong == nil {
+	if tx != nil && tx.wrong == nil {
 		tx.wrong = err
 	}
 	return err
@@ -82,6 +82,8 @@ func (m *member[S, C, E]) toNewest(ctx context.Context) error {
 // one that is to be added to is taken before it is read.
 func (r *Repository[S, C, E]) join(ctx context.Context, tx *Transaction, id string, adds bool) (*member[S, C, E], error) {
 	switch {
+	case tx == nil:
+		return nil, &SetupError{What: "transaction", Reason: "must not be nil: it is the one that Transact hands over"}
 	case tx.store != r.store:
 		return nil, &SetupError{What: "transaction", Reason: "it is on another store than the repository"}
 	case tx.ended:

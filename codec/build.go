@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/jsonform"
 )
 
 // build gathers the entries of a codec, and what is wrong with them.
@@ -43,6 +44,17 @@ type source struct {
 	decode []decodeFunc
 }
 
+// value returns what data holds, by the encoding of that place. It makes an error
+// of a panic: a record from the past must not be able to end the program.
+func (s *source) value(encoding int, data []byte) (value any, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			value, err = nil, fmt.Errorf("decoding into %s panicked: %v", s.kind, reason)
+		}
+	}()
+	return s.read(s.decode[encoding], data)
+}
+
 func (b *build) problem(kind reflect.Type, name, problem string) {
 	b.problems = append(b.problems, &EntryError{Name: name, Type: kind, Problem: problem})
 }
@@ -53,6 +65,7 @@ func (b *build) finish() error {
 		b.options = &Options{}
 	}
 	b.options.settle()
+	b.checkPolicies()
 	b.byName, b.byType, b.olds = map[string]*shelf{}, map[reflect.Type]*event{}, map[reflect.Type][]*source{}
 	b.checkEncodings()
 	for _, e := range b.events {
@@ -66,12 +79,30 @@ func (b *build) finish() error {
 	return errors.Join(b.problems...)
 }
 
+func (b *build) checkPolicies() {
+	for _, policy := range []struct {
+		field string
+		is    Policy
+	}{{"UnknownTypes", b.options.UnknownTypes}, {"UnknownFields", b.options.UnknownFields}, {"BadData", b.options.BadData}} {
+		if policy.is > Aside {
+			b.problem(nil, "", fmt.Sprintf("options.%s must be Fail, Skip or Aside (it is %d)", policy.field, policy.is))
+		}
+	}
+}
+
 func (b *build) checkEncodings() {
 	b.decoders = append([]Encoding{b.options.Encoding}, b.options.Also...)
 	for i, encoding := range b.decoders {
+		if encoding == nil {
+			b.problem(nil, "", fmt.Sprintf("options.Also[%d] is nil", i-1))
+			continue
+		}
 		contentType := encoding.ContentType()
+		if contentType == "" || len(contentType) > daybook.MaxTextLen {
+			b.problem(nil, "", fmt.Sprintf("the content type of %T must have 1 to %d bytes (it has %d)", encoding, daybook.MaxTextLen, len(contentType)))
+		}
 		for _, before := range b.decoders[:i] {
-			if mediaType(before.ContentType()) == mediaType(contentType) {
+			if before != nil && mediaType(before.ContentType()) == mediaType(contentType) {
 				b.problem(nil, "", fmt.Sprintf("two encodings for content type %q", contentType))
 			}
 		}
@@ -87,6 +118,8 @@ func (b *build) addEvent(e *event) {
 		b.problem(e.kind, e.name, "an interface is no event; register the types that implement it")
 	case !e.kind.AssignableTo(b.set):
 		b.problem(e.kind, e.name, fmt.Sprintf("it is no %s%s", b.set, pointerHint(e.kind, b.set)))
+	default:
+		b.checkForm(e)
 	}
 	if other := b.byType[e.kind]; other != nil {
 		b.problem(e.kind, e.name, fmt.Sprintf("the type is event %q already; for an old name see Formerly", other.name))
@@ -108,6 +141,16 @@ func (b *build) addEvent(e *event) {
 	}
 }
 
+// checkForm refuses an event that JSON would store without saying all of it.
+func (b *build) checkForm(e *event) {
+	if _, isJSON := b.options.Encoding.(JSON); !isJSON {
+		return
+	}
+	if lost := jsonform.Problem(e.kind, nil); lost != "" {
+		b.problem(e.kind, e.name, fmt.Sprintf("JSON loses a part of it: %s; where that is meant, tag the field `json:\"-\"`", lost))
+	}
+}
+
 // pointerHint tells whether one more or one fewer asterisk would do.
 func pointerHint(t, set reflect.Type) string {
 	if reflect.PointerTo(t).AssignableTo(set) {
@@ -117,6 +160,9 @@ func pointerHint(t, set reflect.Type) string {
 }
 
 func (b *build) addUpcast(u *upcast) {
+	if u.old != nil && u.missing {
+		b.problem(u.old, u.name, "its step must not be nil")
+	}
 	from := &source{kind: u.old, read: u.read, upcast: u}
 	b.place(u.name, u.schema, from)
 	if u.old != nil && u.old.Kind() == reflect.Interface && u.old.NumMethod() > 0 {

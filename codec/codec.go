@@ -188,7 +188,7 @@ func (c *Codec[E]) decode(into []E, from *source, r *daybook.Record) ([]E, *Deco
 	if at < 0 {
 		return into, failure(r, UnknownContentType, nil)
 	}
-	value, err := from.read(from.decode[at], r.Data)
+	value, err := from.value(at, r.Data)
 	if err != nil {
 		if errors.Is(err, ErrUnknownField) {
 			return into, failure(r, UnknownField, err)

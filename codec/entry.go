@@ -109,9 +109,10 @@ func (e *event) takeMethods() {
 
 // Option says more about an event type.
 type Option struct {
-	word  string
-	kind  reflect.Type // that its function takes; nil for any
-	apply func(*event)
+	word    string
+	kind    reflect.Type // that its function takes; nil for any
+	missing bool         // its function is nil
+	apply   func(*event) // nil in the zero Option
 }
 
 // Schema names the shape that is written now, as Context.Schema of the event.
@@ -129,7 +130,7 @@ func Formerly(names ...string) Option {
 
 // Tags says which tags an event brings, in place of its method [Tagger].
 func Tags[T any](of func(T) []string) Option {
-	return Option{word: "Tags", kind: reflect.TypeFor[T](), apply: func(e *event) {
+	return Option{word: "Tags", kind: reflect.TypeFor[T](), missing: of == nil, apply: func(e *event) {
 		e.tags = func(v any) []string { return of(v.(T)) }
 	}}
 }
@@ -137,7 +138,7 @@ func Tags[T any](of func(T) []string) Option {
 // Claims says which claims the stream of an event takes by it, in place of its
 // method [Claimer]. See [Codec.Changeset].
 func Claims[T any](of func(T) []daybook.Claim) Option {
-	return Option{word: "Claims", kind: reflect.TypeFor[T](), apply: func(e *event) {
+	return Option{word: "Claims", kind: reflect.TypeFor[T](), missing: of == nil, apply: func(e *event) {
 		e.claims = func(v any) []daybook.Claim { return of(v.(T)) }
 	}}
 }
@@ -145,7 +146,7 @@ func Claims[T any](of func(T) []daybook.Claim) Option {
 // Releases says which claims the stream of an event gives back by it, in place
 // of its method [Releaser]. See [Codec.Changeset].
 func Releases[T any](of func(T) []daybook.Claim) Option {
-	return Option{word: "Releases", kind: reflect.TypeFor[T](), apply: func(e *event) {
+	return Option{word: "Releases", kind: reflect.TypeFor[T](), missing: of == nil, apply: func(e *event) {
 		e.releases = func(v any) []daybook.Claim { return of(v.(T)) }
 	}}
 }
@@ -153,7 +154,7 @@ func Releases[T any](of func(T) []daybook.Claim) Option {
 // Requires says which streams must exist for an event, in place of its method
 // [Requirer]. See [Codec.Changeset].
 func Requires[T any](of func(T) []daybook.StreamID) Option {
-	return Option{word: "Requires", kind: reflect.TypeFor[T](), apply: func(e *event) {
+	return Option{word: "Requires", kind: reflect.TypeFor[T](), missing: of == nil, apply: func(e *event) {
 		e.references = func(v any) []daybook.StreamID { return of(v.(T)) }
 	}}
 }
@@ -161,7 +162,7 @@ func Requires[T any](of func(T) []daybook.StreamID) Option {
 // Occurred says when an event happened in the world, in place of its method
 // [Occurrer]. A zero time is: when it is recorded.
 func Occurred[T any](of func(T) time.Time) Option {
-	return Option{word: "Occurred", kind: reflect.TypeFor[T](), apply: func(e *event) {
+	return Option{word: "Occurred", kind: reflect.TypeFor[T](), missing: of == nil, apply: func(e *event) {
 		e.occurredAt = func(v any) time.Time { return of(v.(T)) }
 	}}
 }
@@ -171,11 +172,16 @@ func (e *event) add(b *build) {
 	own := *e // an entry may be given to two codecs
 	own.former = nil
 	for _, option := range e.given {
-		if option.kind != nil && option.kind != own.kind {
+		switch {
+		case option.apply == nil:
+			b.problem(own.kind, own.name, "an option of it says nothing: use Schema, Formerly, Tags and the like")
+		case option.kind != nil && option.kind != own.kind:
 			b.problem(own.kind, own.name, fmt.Sprintf("its option %s is for %s", option.word, option.kind))
-			continue
+		case option.missing:
+			b.problem(own.kind, own.name, fmt.Sprintf("the function of its option %s must not be nil", option.word))
+		default:
+			option.apply(&own)
 		}
-		option.apply(&own)
 	}
 	b.events = append(b.events, &own)
 }

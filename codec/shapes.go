@@ -94,6 +94,14 @@ func ReadShapes(ctx context.Context, store *daybook.Store, uses []Use, options *
 	}
 	o.Read.Borrow = true
 	s := &shapeReader{uses: uses, options: o, shapes: map[shapeKey]*Shape{}}
+	if store == nil {
+		return s.result(), &daybook.InvalidError{Field: "store", Value: "nil", Reason: "must be set"}
+	}
+	for i := range uses {
+		if uses[i].Codec == nil {
+			return s.result(), &daybook.InvalidError{Field: fmt.Sprintf("uses[%d].Codec", i), Value: "nil", Reason: "must be set"}
+		}
+	}
 	var failed error
 	for record, err := range store.ReadLog(ctx, o.Read) {
 		if err != nil {

@@ -13,7 +13,7 @@ import (
 //
 // The step must not depend on anything but its argument.
 func Upcast[Old, Now any](name, schema string, step func(Old) Now) Entry {
-	u := newUpcast[Old, Now](name, schema)
+	u := newUpcast[Old, Now](name, schema, step == nil)
 	u.step = func(old any, _ *daybook.Record, out []any) ([]any, error) { return append(out, step(old.(Old))), nil }
 	return u
 }
@@ -22,7 +22,7 @@ func Upcast[Old, Now any](name, schema string, step func(Old) Now) Entry {
 // see the record, or may fail. The step must not keep the record nor change
 // it. Where Now is an interface, it may give any of the types that Upcast may.
 func UpcastMany[Old, Now any](name, schema string, step func(old Old, r *daybook.Record) ([]Now, error)) Entry {
-	u := newUpcast[Old, Now](name, schema)
+	u := newUpcast[Old, Now](name, schema, step == nil)
 	u.step = func(old any, r *daybook.Record, out []any) ([]any, error) {
 		values, err := step(old.(Old), r)
 		for _, value := range values {
@@ -42,13 +42,14 @@ func Drop(name, schema string) Entry { return &upcast{name: name, schema: schema
 type upcast struct {
 	name, schema string
 	old, now     reflect.Type // nil when dropped
+	missing      bool         // the function that step calls is nil
 	read         func(decodeFunc, []byte) (any, error)
 	// step appends what becomes of an old value. Nil for what is dropped.
 	step func(old any, r *daybook.Record, out []any) ([]any, error)
 }
 
-func newUpcast[Old, Now any](name, schema string) *upcast {
-	return &upcast{name: name, schema: schema, old: reflect.TypeFor[Old](), now: reflect.TypeFor[Now](), read: readerOf[Old]()}
+func newUpcast[Old, Now any](name, schema string, missing bool) *upcast {
+	return &upcast{name: name, schema: schema, missing: missing, old: reflect.TypeFor[Old](), now: reflect.TypeFor[Now](), read: readerOf[Old]()}
 }
 
 // add makes an upcast an Entry.

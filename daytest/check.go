@@ -1,6 +1,7 @@
 package daytest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -22,10 +23,13 @@ type Subject[I any] struct {
 	// that is done with, which a refused command is too; an error for one that
 	// is to be delivered again. It is called at the beginning, and after each
 	// crash; what it returned before is not called any more, its context has
-	// ended, and what it kept in memory should be lost with it. Required.
+	// ended, and what it kept in memory should be lost with it. It is called for
+	// a second program too, beside the first; the two must not wait for each
+	// other. Required.
 	Start func(ctx context.Context, store *daybook.Store) (func(context.Context, I) error, error)
 	// Replay has all earlier inputs delivered again after a crash, as to a
-	// program that keeps its state in memory only.
+	// program that keeps its state in memory only. There is no second program
+	// then, since none would see all inputs.
 	Replay bool
 	// Lane names what the order of an input matters to; inputs of different
 	// lanes may change places. Nil keeps all in order. See StreamLane.
@@ -44,15 +48,16 @@ func StreamLane(r daybook.Record) string { return r.Stream.Partition + "\x00" + 
 
 // CheckOptions of Check. Nil and zero fields mean the defaults.
 type CheckOptions struct {
-	// Faults are those to try. Default all.
+	// Faults are those to try. Default all, see Faults; those that the Subject
+	// leaves no room for are passed over.
 	Faults []Fault
-	// Places bounds at how many appends or inputs each fault is tried; which,
-	// the seed says. Default 30.
+	// Places bounds at how many appends, reads or inputs each fault is tried;
+	// which, the seed says. Default 30.
 	Places int
 	// Runs is how many runs mix all faults by chance; below 0 none. Default 20.
 	Runs int
 	// Deliveries is how often an input is delivered until its handler gives no
-	// error. Default 20.
+	// error, 2 at least. Not all of them are struck. Default 20.
 	Deliveries int
 	// Seed is what chance follows. Default the environment's DAYBOOK_SEED, or
 	// else a new one; it is logged.
@@ -60,12 +65,20 @@ type CheckOptions struct {
 }
 
 // Check runs a program on the inputs without faults, and then again with each
-// fault in each place, and with many by chance. The outcome must always be the
+// fault in each place, and with many by chance. So the program must handle an
+// input that fails again and again in the end, and an input that it has handled
+// a second time as if it had not. The outcome must always be the
 // same; where it is not, the test fails, and is told with which fault first.
 // subject is called for each run: what stands outside of the program, a
 // database of documents say, begins anew in it.
 func Check[I any](t T, subject func() Subject[I], inputs []I, options *CheckOptions) {
 	t.Helper()
+	switch {
+	case subject == nil:
+		t.Fatalf("daytest: Check needs a subject")
+	case len(inputs) == 0:
+		t.Fatalf("daytest: Check needs inputs: without one it shows nothing")
+	}
 	c := &checker[I]{t: t, subject: subject, inputs: inputs}
 	if options != nil {
 		c.options = *options
@@ -94,9 +107,7 @@ type checker[I any] struct {
 	options CheckOptions
 	random  *rand.Rand
 
-	lanes   bool // inputs have lanes
-	want    any  // the outcome without faults
-	appends int  // how many it takes without faults
+	without verdict // what came of it without faults
 }
 
 // settle fills in the defaults.
@@ -106,15 +117,15 @@ func (c *checker[I]) settle() bool {
 	if len(o.Faults) == 0 {
 		o.Faults = Faults()
 	}
-	if o.Places <= 0 {
-		o.Places = 30
+	switch {
+	case o.Places < 0:
+		c.t.Fatalf("daytest: options.Places must not be negative (it is %d)", o.Places)
+		return false
+	case o.Deliveries < 0 || o.Deliveries == 1:
+		c.t.Fatalf("daytest: options.Deliveries must be 2 at least, for one that is struck and one that is not (it is %d)", o.Deliveries)
+		return false
 	}
-	if o.Runs == 0 {
-		o.Runs = 20
-	}
-	if o.Deliveries <= 0 {
-		o.Deliveries = 20
-	}
+	o.Places, o.Runs, o.Deliveries = cmp.Or(o.Places, 30), cmp.Or(o.Runs, 20), cmp.Or(o.Deliveries, 20)
 	if text := os.Getenv("DAYBOOK_SEED"); o.Seed == 0 && text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
@@ -126,6 +137,12 @@ func (c *checker[I]) settle() bool {
 	if o.Seed == 0 {
 		o.Seed = rand.Uint64()
 	}
+	for _, fault := range o.Faults {
+		if fault.strikes() == 0 {
+			c.t.Fatalf("daytest: options.Faults: there is no fault %q", fault)
+			return false
+		}
+	}
 	c.t.Logf("daytest: DAYBOOK_SEED=%d replays this", o.Seed)
 	c.random = rand.New(rand.NewPCG(o.Seed, 0))
 	return true
@@ -135,18 +152,20 @@ func (c *checker[I]) settle() bool {
 // differs by itself tells nothing.
 func (c *checker[I]) reference() bool {
 	c.t.Helper()
-	first := c.run(&plan{})
-	if first.err != nil {
-		c.t.Fatalf("daytest: without any fault: %v", first.err)
+	c.without = c.run(&plan{})
+	if c.without.err != nil {
+		c.t.Fatalf("daytest: without any fault: %v", c.without.err)
 		return false
 	}
-	c.want, c.appends, c.lanes = first.outcome, first.appends, first.lanes
 	second := c.run(&plan{})
-	if second.err != nil || !equal(c.t, second.outcome, c.want) {
+	if second.err != nil || !equal(c.t, second.outcome, c.without.outcome) {
 		c.t.Fatalf("daytest: two runs without any fault come to different outcomes, so leave out of them what differs by time or chance\n    first:  %+v\n    second: %+v (%v)",
-			c.want, second.outcome, second.err)
+			c.without.outcome, second.outcome, second.err)
 		return false
 	}
+	c.options.Faults = slices.DeleteFunc(slices.Clone(c.options.Faults), func(f Fault) bool {
+		return f.needsLanes() && !c.without.lanes || f.needsTwo() && c.without.replay
+	})
 	return true
 }
 
@@ -154,27 +173,32 @@ func (c *checker[I]) reference() bool {
 // the outcome.
 func (c *checker[I]) tryEverywhere(fault Fault) {
 	c.t.Helper()
-	if fault == Reorder {
+	if fault.strikes() == throughout {
 		for range c.options.Places {
-			if !c.lanes || !c.try(&plan{order: c.shuffled()}, fault) {
+			p := &plan{}
+			c.draw(p, fault, c.random)
+			if !c.try(p, fault) {
 				return
 			}
 		}
 		return
 	}
-	n := len(c.inputs)
-	if fault.atAppend() {
-		n = c.appends
-	}
+	n := map[strikes]int{atAppend: c.without.appends, atRead: c.without.reads, atInput: len(c.inputs)}[fault.strikes()]
 	for _, place := range c.places(n) {
-		p := &plan{atInput: map[int]Fault{place: fault}}
-		if fault.atAppend() {
-			p = &plan{atAppend: func(n int) Fault {
-				if n == place {
-					return fault
-				}
-				return ""
-			}}
+		at := func(n int) Fault {
+			if n == place {
+				return fault
+			}
+			return ""
+		}
+		p := &plan{}
+		switch fault.strikes() {
+		case atAppend:
+			p.atAppend = at
+		case atRead:
+			p.atRead = at
+		default:
+			p.atInput = map[int]Fault{place: fault}
 		}
 		if !c.try(p, fault) {
 			return
@@ -182,37 +206,52 @@ func (c *checker[I]) tryEverywhere(fault Fault) {
 	}
 }
 
+// draw lets chance say how a fault goes through the whole run.
+func (c *checker[I]) draw(p *plan, fault Fault, random *rand.Rand) {
+	if fault == Reorder {
+		p.order = c.shuffled(random)
+		return
+	}
+	p.second = map[int]bool{}
+	for i := range c.inputs {
+		p.second[i] = random.IntN(2) == 0
+	}
+}
+
 // tryByChance mixes the faults, and reports whether the outcome held.
 func (c *checker[I]) tryByChance(n int) bool {
 	c.t.Helper()
 	random := rand.New(rand.NewPCG(c.options.Seed, uint64(n+1)))
-	var atAppend, atInput []Fault
+	faults := map[strikes][]Fault{}
 	p := &plan{atInput: map[int]Fault{}}
 	for _, fault := range c.options.Faults {
-		switch {
-		case fault == Reorder && c.lanes:
-			p.order = c.shuffled()
-		case fault == Reorder:
-		case fault.atAppend():
-			atAppend = append(atAppend, fault)
-		default:
-			atInput = append(atInput, fault)
-		}
-	}
-	if len(atAppend) > 0 {
-		p.atAppend = func(int) Fault {
-			if random.IntN(4) > 0 {
-				return ""
-			}
-			return atAppend[random.IntN(len(atAppend))]
+		if of := fault.strikes(); of != throughout {
+			faults[of] = append(faults[of], fault)
+		} else if random.IntN(2) == 0 {
+			c.draw(p, fault, random)
 		}
 	}
 	for i := range c.inputs {
-		if len(atInput) > 0 && random.IntN(4) == 0 {
-			p.atInput[i] = atInput[random.IntN(len(atInput))]
+		if some := faults[atInput]; len(some) > 0 && random.IntN(4) == 0 {
+			p.atInput[i] = some[random.IntN(len(some))]
 		}
 	}
+	p.atAppend = oneIn(4, faults[atAppend], rand.New(rand.NewPCG(c.options.Seed, random.Uint64())))
+	p.atRead = oneIn(12, faults[atRead], rand.New(rand.NewPCG(c.options.Seed, random.Uint64())))
 	return c.try(p, "a mix of faults")
+}
+
+// oneIn strikes one call in so many, with one of the faults.
+func oneIn(so int, faults []Fault, random *rand.Rand) func(int) Fault {
+	if len(faults) == 0 {
+		return nil
+	}
+	return func(int) Fault {
+		if random.IntN(so) > 0 {
+			return ""
+		}
+		return faults[random.IntN(len(faults))]
+	}
 }
 
 // try runs the program and reports whether the outcome is as without faults.
@@ -222,8 +261,8 @@ func (c *checker[I]) try(p *plan, fault Fault) bool {
 	switch {
 	case got.err != nil:
 		c.t.Errorf("daytest: %s: %v%s", fault, got.err, got.told)
-	case !equal(c.t, got.outcome, c.want):
-		c.t.Errorf("daytest: %s changes the outcome%s\n    got:  %+v\n    want: %+v", fault, got.told, got.outcome, c.want)
+	case !equal(c.t, got.outcome, c.without.outcome):
+		c.t.Errorf("daytest: %s changes the outcome%s\n    got:  %+v\n    want: %+v", fault, got.told, got.outcome, c.without.outcome)
 	default:
 		return true
 	}
@@ -240,7 +279,7 @@ func (c *checker[I]) places(n int) []int {
 
 // shuffled returns an order of the inputs in which those of one lane keep
 // theirs.
-func (c *checker[I]) shuffled() []int {
+func (c *checker[I]) shuffled(random *rand.Rand) []int {
 	lane := c.subject().Lane
 	lanes := map[string][]int{}
 	names := make([]string, len(c.inputs))
@@ -248,7 +287,7 @@ func (c *checker[I]) shuffled() []int {
 		names[i] = lane(input)
 		lanes[names[i]] = append(lanes[names[i]], i)
 	}
-	c.random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	random.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	order := make([]int, len(names))
 	for i, name := range names {
 		order[i], lanes[name] = lanes[name][0], lanes[name][1:]

@@ -34,6 +34,7 @@ func (d Decider[S, C, E]) Given(t T, events ...E) *Given[S, C, E] {
 	if d.Decide == nil || d.Evolve == nil {
 		t.Fatalf("daytest: a Decider needs Decide and Evolve")
 	}
+	noNil(t, events)
 	return &Given[S, C, E]{t: t, decider: d, events: events}
 }
 
@@ -74,7 +75,7 @@ func (g *Given[S, C, E]) fold() Fold[S, E] {
 
 // When has the decider decide on a command. The test fails if that is not
 // pure: if it changes the state that it is given, or the command, or decides
-// differently when it is asked again.
+// differently when it is asked again; and if it gives nil as an event.
 func (g *Given[S, C, E]) When(command C) *Decided[S, C, E] {
 	g.t.Helper()
 	state, untouched := g.State(), g.State()
@@ -88,6 +89,12 @@ func (g *Given[S, C, E]) When(command C) *Decided[S, C, E] {
 	}
 	if err != nil && len(events) > 0 {
 		g.t.Errorf("daytest: deciding on %s gives events and an error: %v", asked, err)
+	}
+	for i := range events {
+		if isNil(events[i]) {
+			g.t.Errorf("daytest: deciding on %s gives nil as event %d", asked, i+1)
+			return &Decided[S, C, E]{given: g, asked: asked, events: events[:i], err: err}
+		}
 	}
 	again, errAgain := g.decider.Decide(untouched, command)
 	if !equalLists(g.t, events, again) || (err == nil) != (errAgain == nil) {
@@ -141,6 +148,22 @@ func (d *Decided[S, C, E]) ThenState(want S) *Decided[S, C, E] {
 func (d *Decided[S, C, E]) And() *Given[S, C, E] {
 	events := append(append([]E(nil), d.given.events...), d.events...)
 	return &Given[S, C, E]{t: d.given.t, decider: d.given.decider, events: events}
+}
+
+// noNil refuses events that are nil: no store can have held them.
+func noNil[E any](t T, events []E) {
+	t.Helper()
+	for i := range events {
+		if isNil(events[i]) {
+			t.Fatalf("daytest: event %d that is given is nil", i+1)
+		}
+	}
+}
+
+// isNil reports whether a value is nil, or a pointer that is.
+func isNil(value any) bool {
+	v := reflect.ValueOf(value)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // outcome is what a decision came to, for people.

@@ -15,8 +15,9 @@
 // them, on a [Clock] in the test's hand.
 //
 // [Check] runs a handler again and again, each time with another fault: a crash
-// before or after an append, a conflict, a record delivered twice or in another
-// order, an append that arrives late. It says which of them change the outcome.
+// before or after an append, a conflict, an append that arrives late, a read that
+// fails in the middle, an input delivered twice or in another order, a second
+// program beside the first. It says which of them change the outcome.
 package daytest
 
 import "context"

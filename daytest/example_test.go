@@ -177,9 +177,16 @@ func ExampleFaults() {
 	// an append that fails and is stored
 	// an append that fails and is stored later
 	// an append that meets a conflict
+	// a crash in the middle of a read
+	// a read that fails
+	// a read that fails in the middle
+	// reads that fail one after the other, each further on
 	// an input that is delivered twice
 	// an input that is delivered again at the end
 	// another order of inputs of different lanes
+	// two programs that share the inputs
+	// an input that two programs handle at once
+	// inputs of different lanes that two programs handle at once
 }
 
 func ExampleStreamLane() {

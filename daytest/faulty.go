@@ -8,46 +8,56 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/daybook-go/daybook"
 )
 
-// faulty stands between a program and its storage, and strikes appends. Calls
-// one after the other pass; those at the same time take turns.
-type faulty struct {
-	inner daybook.Driver
-	sound *daybook.Store // on inner
-	fault func(n int) Fault
-	rival func(context.Context, *daybook.Store, daybook.StreamID) error
+// scene is the storage of a trial, and what goes wrong with it. The appends of
+// its programs go one after the other.
+type scene struct {
+	inner    daybook.Driver
+	sound    *daybook.Store // on inner
+	atAppend func(n int) Fault
+	atRead   func(n int) Fault
+	rival    func(context.Context, *daybook.Store, daybook.StreamID) error
+	// another has another program handle an input, for AtOnce or Abreast. It is
+	// called without mu.
+	another func(fault Fault)
+	most    int // how many strikes an input meets
 
 	mu      sync.Mutex // guards all below
 	appends int
-	dead    bool
-	kill    func()          // ends the context of the program; nil for none
+	reads   int
+	struck  int             // while the input is handled
+	broken  int             // how many reads BrokenReads is still to cut
 	late    *daybook.Append // on its way
 	stored  map[daybook.ID]bool
 	input   string // that is being handled
 	told    []string
 }
 
+// faulty stands between one program and the storage of a scene. It is a driver
+// that strikes what the program does.
+type faulty struct {
+	*scene
+	end   func()      // ends the context of the program; nil for none
+	dead  atomic.Bool // the program has crashed
+	quiet atomic.Bool // nothing is struck, and nothing counted
+}
+
 // Append implements daybook.Driver.
 func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.dead {
-		return daybook.Receipt{}, ErrCrashed
+	if err := f.alive(); err != nil {
+		return daybook.Receipt{}, err
+	}
+	if f.quiet.Load() {
+		return f.keep(ctx, a)
 	}
 	f.arrive()
-	n := f.appends
-	f.appends++
-	var fault Fault
-	if f.fault != nil {
-		fault = f.fault(n)
-	}
-	switch fault {
-	case CrashBefore, CrashAfter, LostRequest, LostAnswer, LateCommit, Conflict:
-		f.note("%s: append %d, of %s to stream %s, %s", fault, n+1, a.Changesets[0].Events[0].Type, a.Changesets[0].Stream, f.input)
-	}
+	fault := f.strikeAppend(&a)
 	switch fault {
 	case CrashBefore:
 		return daybook.Receipt{}, f.die()
@@ -61,6 +71,10 @@ func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 		if err := f.contend(ctx, &a); err != nil {
 			return daybook.Receipt{}, err
 		}
+	case AtOnce, Abreast:
+		f.mu.Unlock() // the other program appends too
+		f.another(fault)
+		f.mu.Lock()
 	}
 	receipt, err := f.keep(ctx, a)
 	if err == nil && fault == CrashAfter {
@@ -72,24 +86,87 @@ func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	return receipt, err
 }
 
-// keep has the storage store an append, and remembers its id. The caller holds
-// f.mu.
-func (f *faulty) keep(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
-	receipt, err := f.inner.Append(ctx, a)
-	if err == nil {
-		if f.stored == nil {
-			f.stored = map[daybook.ID]bool{}
+// strikeAppend returns what strikes the next append; "" for nothing. The caller
+// holds mu.
+func (f *faulty) strikeAppend(a *daybook.Append) Fault {
+	n := f.appends
+	f.appends++
+	if f.atAppend == nil || f.struck >= f.most {
+		return ""
+	}
+	fault := f.atAppend(n)
+	if fault != "" {
+		f.struck++
+		f.note("%s: append %d, of %s to stream %s, %s", fault, n+1, a.Changesets[0].Events[0].Type, a.Changesets[0].Stream, f.input)
+	}
+	return fault
+}
+
+// strikeRead returns what strikes the next read, and how many records it gives
+// before that; "" for nothing.
+func (f *faulty) strikeRead(what string) (fault Fault, after int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.quiet.Load() {
+		return "", 0
+	}
+	n := f.reads
+	f.reads++
+	switch {
+	case f.broken > 0:
+		fault, after = BrokenReads, broken-f.broken
+		f.broken--
+	case f.atRead == nil || f.struck >= f.most:
+		return "", 0
+	default:
+		fault = f.atRead(n)
+	}
+	switch fault {
+	case "":
+		return "", 0
+	case CrashReading:
+		after = 1
+	case CutRead:
+		after = 1 + n%3
+	case BrokenReads:
+		if after == 0 {
+			f.broken = broken - 1
 		}
-		f.stored[a.ID] = true
+	}
+	f.struck++
+	f.note("%s: read %d, of %s, %s", fault, n+1, what, f.input)
+	return fault, after
+}
+
+// broken is how many reads BrokenReads cuts.
+const broken = 3
+
+// hurt is what a struck read answers.
+func (f *faulty) hurt(fault Fault) error {
+	if fault == CrashReading {
+		return f.die()
+	}
+	return ErrLostRead
+}
+
+// keep has the storage store an append, and remembers its id. The caller holds
+// mu.
+func (s *scene) keep(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
+	receipt, err := s.inner.Append(ctx, a)
+	if err == nil {
+		if s.stored == nil {
+			s.stored = map[daybook.ID]bool{}
+		}
+		s.stored[a.ID] = true
 	}
 	return receipt, err
 }
 
 // contend makes a conflict for an append that can meet one: by the rival, or
 // by saying so. A repeat meets none, since it is answered with its receipt
-// whatever came since. The caller holds f.mu.
-func (f *faulty) contend(ctx context.Context, a *daybook.Append) error {
-	if f.stored[a.ID] {
+// whatever came since. The caller holds mu.
+func (s *scene) contend(ctx context.Context, a *daybook.Append) error {
+	if s.stored[a.ID] {
 		return nil
 	}
 	at := slices.IndexFunc(a.Changesets, func(c daybook.Changeset) bool {
@@ -101,10 +178,10 @@ func (f *faulty) contend(ctx context.Context, a *daybook.Append) error {
 		return nil
 	}
 	c := &a.Changesets[at]
-	if f.rival != nil {
-		return f.rival(ctx, f.sound, c.Stream)
+	if s.rival != nil {
+		return s.rival(ctx, s.sound, c.Stream)
 	}
-	head, err := f.sound.Head(ctx, c.Stream)
+	head, err := s.sound.Head(ctx, c.Stream)
 	if err != nil {
 		return err
 	}
@@ -112,93 +189,82 @@ func (f *faulty) contend(ctx context.Context, a *daybook.Append) error {
 }
 
 // arrive stores what is on its way; that it may be refused by now is part of
-// being late. The caller holds f.mu.
-func (f *faulty) arrive() {
-	if f.late == nil {
+// being late. The caller holds mu.
+func (s *scene) arrive() {
+	if s.late == nil {
 		return
 	}
-	late := *f.late
-	f.late = nil
-	if _, err := f.keep(context.Background(), late); err != nil {
-		f.note("what was late is refused: %v", err)
+	late := *s.late
+	s.late = nil
+	if _, err := s.keep(context.Background(), late); err != nil {
+		s.note("what was late is refused: %v", err)
 		return
 	}
-	f.note("what was late is stored")
+	s.note("what was late is stored")
 }
 
 // settle stores what is still on its way.
-func (f *faulty) settle() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.arrive()
+func (s *scene) settle() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrive()
 }
 
-func (f *faulty) isDead() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.dead
-}
-
-// die ends the program. The caller holds f.mu.
+// die ends the program.
 func (f *faulty) die() error {
-	f.dead = true
-	if f.kill != nil {
-		f.kill()
+	f.dead.Store(true)
+	if f.end != nil {
+		f.end()
 	}
 	return ErrCrashed
 }
 
-// revive lets a new program use the store, whose context kill ends.
-func (f *faulty) revive(kill func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.dead, f.kill = false, kill
+// alive returns ErrCrashed if the program has crashed.
+func (f *faulty) alive() error {
+	if f.dead.Load() {
+		return ErrCrashed
+	}
+	return nil
 }
 
-func (f *faulty) count() int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.appends
+// counts returns how many appends and reads there were.
+func (s *scene) counts() (appends, reads int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.appends, s.reads
 }
 
-// at says which input is being handled.
-func (f *faulty) at(number int, input string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.input = fmt.Sprintf("while input %d is handled: %s", number, input)
+// at says which input is handled from now on.
+func (s *scene) at(number int, input string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now := fmt.Sprintf("while input %d is handled: %s", number, input); now != s.input {
+		s.input, s.struck = now, 0
+	}
 }
 
-func (f *faulty) tell(format string, args ...any) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.note(format, args...)
+func (s *scene) tell(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(format, args...)
 }
 
-// note keeps what went wrong, as much as a person reads. The caller holds
-// f.mu.
-func (f *faulty) note(format string, args ...any) {
+// note keeps what went wrong, as much as a person reads. The caller holds mu.
+func (s *scene) note(format string, args ...any) {
 	const enough = 50
-	if len(f.told) < enough {
-		f.told = append(f.told, fmt.Sprintf(format, args...))
+	if len(s.told) < enough {
+		s.told = append(s.told, fmt.Sprintf(format, args...))
 	}
 }
 
 // history is what went wrong.
-func (f *faulty) history() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.told) == 0 {
+func (s *scene) history() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.told) == 0 {
 		return ""
 	}
-	return "\n    " + strings.Join(f.told, "\n    ")
-}
-
-// alive returns ErrCrashed if the program has crashed.
-func (f *faulty) alive() error {
-	if f.isDead() {
-		return ErrCrashed
-	}
-	return nil
+	return "\n    " + strings.Join(s.told, "\n    ")
 }
 
 // cloned returns an append that shares no memory with a.
@@ -220,25 +286,53 @@ func cloned(a daybook.Append) daybook.Append {
 	return a
 }
 
-// guarded is a read that ends when the program has crashed.
-func guarded[V any](f *faulty, values iter.Seq2[V, error]) iter.Seq2[V, error] {
+// guarded is a read that may be struck, and that ends when the program has
+// crashed.
+func guarded[V any](f *faulty, what string, values iter.Seq2[V, error]) iter.Seq2[V, error] {
 	return func(yield func(V, error) bool) {
+		var none V
+		if err := f.alive(); err != nil {
+			yield(none, err)
+			return
+		}
+		fault, left := f.strikeRead(what)
 		for value, err := range values {
 			if crashed := f.alive(); crashed != nil {
-				var none V
 				yield(none, crashed)
 				return
 			}
+			if fault != "" && left == 0 {
+				break
+			}
+			left--
 			if !yield(value, err) {
 				return
 			}
+		}
+		if fault != "" {
+			yield(none, f.hurt(fault))
 		}
 	}
 }
 
 // lacks is the answer where the inner driver does not offer something.
-func (f *faulty) lacks(feature string) error {
-	return &daybook.UnsupportedError{Driver: f.inner.Name(), Feature: feature}
+func (s *scene) lacks(feature string) error {
+	return &daybook.UnsupportedError{Driver: s.inner.Name(), Feature: feature}
+}
+
+// asked calls the inner driver's method of an optional interface I that reads.
+func asked[I, V any](f *faulty, feature string, call func(I) (V, error)) (V, error) {
+	var none V
+	if _, offers := f.inner.(I); !offers {
+		return none, f.lacks(feature)
+	}
+	if err := f.alive(); err != nil {
+		return none, err
+	}
+	if fault, _ := f.strikeRead(feature); fault != "" {
+		return none, f.hurt(fault)
+	}
+	return optional(f, feature, call)
 }
 
 // optional calls the inner driver's method of an optional interface I.

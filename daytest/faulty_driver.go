@@ -23,33 +23,27 @@ func (f *faulty) Limits() daybook.Limits {
 
 // ReadStream implements daybook.Driver.
 func (f *faulty) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
-	if err := f.alive(); err != nil {
-		return failed[daybook.Record](err)
-	}
-	return guarded(f, f.inner.ReadStream(ctx, id, read))
+	return guarded(f, "stream "+id.String(), f.inner.ReadStream(ctx, id, read))
 }
 
 // ReadLog implements daybook.Driver.
 func (f *faulty) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
-	if err := f.alive(); err != nil {
-		return failed[daybook.Record](err)
-	}
-	return guarded(f, f.inner.ReadLog(ctx, read))
+	return guarded(f, "the log", f.inner.ReadLog(ctx, read))
 }
 
 // Head implements daybook.HeadReader.
 func (f *faulty) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
-	return optional(f, "heads", func(inner daybook.HeadReader) (daybook.Head, error) { return inner.Head(ctx, id) })
+	return asked(f, "heads", func(inner daybook.HeadReader) (daybook.Head, error) { return inner.Head(ctx, id) })
 }
 
 // End implements daybook.EndReader.
 func (f *faulty) End(ctx context.Context) (daybook.Position, error) {
-	return optional(f, "the end of the log", func(inner daybook.EndReader) (daybook.Position, error) { return inner.End(ctx) })
+	return asked(f, "the end of the log", func(inner daybook.EndReader) (daybook.Position, error) { return inner.End(ctx) })
 }
 
 // Wait implements daybook.Waiter.
 func (f *faulty) Wait(ctx context.Context, after daybook.Position) error {
-	_, err := optional(f, "waiting", func(inner daybook.Waiter) (struct{}, error) { return struct{}{}, inner.Wait(ctx, after) })
+	_, err := asked(f, "waiting", func(inner daybook.Waiter) (struct{}, error) { return struct{}{}, inner.Wait(ctx, after) })
 	return err
 }
 
@@ -61,18 +55,18 @@ func (f *faulty) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 	if err != nil {
 		return failed[daybook.StreamHead](err)
 	}
-	return guarded(f, streams)
+	return guarded(f, "the list of streams", streams)
 }
 
 // Stats implements daybook.StatsReader.
 func (f *faulty) Stats(ctx context.Context) (daybook.Stats, error) {
-	return optional(f, "statistics", func(inner daybook.StatsReader) (daybook.Stats, error) { return inner.Stats(ctx) })
+	return asked(f, "statistics", func(inner daybook.StatsReader) (daybook.Stats, error) { return inner.Stats(ctx) })
 }
 
 // ClaimHolder implements daybook.ClaimReader.
 func (f *faulty) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {
 	held := false
-	holder, err := optional(f, "looking up claims", func(inner daybook.ClaimReader) (holder daybook.StreamID, err error) {
+	holder, err := asked(f, "looking up claims", func(inner daybook.ClaimReader) (holder daybook.StreamID, err error) {
 		holder, held, err = inner.ClaimHolder(ctx, partition, claim)
 		return holder, err
 	})
@@ -92,7 +86,7 @@ func (f *faulty) ReadDeletions(ctx context.Context, read daybook.DeletionRead) i
 	if err != nil {
 		return failed[daybook.RecordedDeletion](err)
 	}
-	return guarded(f, deletions)
+	return guarded(f, "deletions", deletions)
 }
 
 // Import implements daybook.Importer.

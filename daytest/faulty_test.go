@@ -17,7 +17,7 @@ func (o owning) Close() error { return o.inner.Close() }
 func TestWithoutFaultsTheDriverBetweenKeepsEveryPromise(t *testing.T) {
 	storagetest.Run(t, func(*testing.T) daybook.Driver {
 		inner := memory.New(nil)
-		return owning{&faulty{inner: inner, sound: daybook.New(inner, nil)}}
+		return owning{&faulty{scene: &scene{inner: inner, sound: daybook.New(inner, nil)}}}
 	})
 }
 
@@ -26,7 +26,7 @@ type bare struct{ daybook.Driver }
 
 func TestWhatTheDriverDoesNotOfferIsUnsupportedThroughTheDriverBetween(t *testing.T) {
 	inner := bare{memory.New(nil)}
-	store := daybook.New(&faulty{inner: inner, sound: daybook.New(inner, nil)}, nil)
+	store := daybook.New(&faulty{scene: &scene{inner: inner, sound: daybook.New(inner, nil)}}, nil)
 	defer store.Close()
 	if _, err := store.Append(t.Context(), daybook.Stream("a-1"), daybook.ExpectNone(), daybook.Event{Type: "x"}); err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func TestWhatTheDriverDoesNotOfferIsUnsupportedThroughTheDriverBetween(t *testin
 
 func TestAProgramThatHasCrashedGetsNothingAnyMore(t *testing.T) {
 	inner := memory.New(nil)
-	f := &faulty{inner: inner, sound: daybook.New(inner, nil), fault: func(int) Fault { return CrashAfter }}
+	f := &faulty{scene: &scene{inner: inner, sound: daybook.New(inner, nil), atAppend: func(int) Fault { return CrashAfter }, most: 1}}
 	store := daybook.New(f, nil)
 	defer inner.Close()
 	stream, event := daybook.Stream("a-1"), daybook.Event{Type: "x"}
@@ -61,10 +61,8 @@ func TestAProgramThatHasCrashedGetsNothingAnyMore(t *testing.T) {
 			t.Errorf("reading: %v", err)
 		}
 	}
-	if f.revive(nil); f.isDead() {
-		t.Error("it is dead still")
-	}
-	if head, err := store.Head(t.Context(), stream); head.Version != 1 || err != nil {
+	again := daybook.New(&faulty{scene: f.scene}, nil)
+	if head, err := again.Head(t.Context(), stream); head.Version != 1 || err != nil {
 		t.Errorf("after the restart: %+v, %v", head, err)
 	}
 }

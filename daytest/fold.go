@@ -30,6 +30,7 @@ func (f Fold[S, E]) Given(t T, events ...E) *Folded[S, E] {
 	if f.Evolve == nil {
 		t.Fatalf("daytest: a Fold needs Evolve")
 	}
+	noNil(t, events)
 	return &Folded[S, E]{t: t, fold: f, events: events}
 }
 

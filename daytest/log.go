@@ -20,6 +20,13 @@ type Log[E any] struct {
 // NewLog returns a log on a driver, which it owns from now on; close it when
 // the test ends. Values become events by the codec.
 func NewLog[E any](t T, driver daybook.Driver, events *codec.Codec[E]) *Log[E] {
+	t.Helper()
+	switch {
+	case driver == nil:
+		t.Fatalf("daytest: a Log needs a driver")
+	case events == nil:
+		t.Fatalf("daytest: a Log needs a codec")
+	}
 	return &Log[E]{Store: daybook.New(driver, nil), t: t, codec: events}
 }
 
@@ -103,15 +110,23 @@ type Happened[E any] struct {
 }
 
 // Records returns the records that a store would hold after all that has
-// happened, each of which is one changeset. No store is needed.
+// happened, each of which is one changeset. No store is needed. The test fails
+// if a store would refuse one of them.
 func Records[E any](t T, events *codec.Codec[E], happened ...Happened[E]) []daybook.Record {
 	t.Helper()
+	if events == nil {
+		t.Fatalf("daytest: Records needs a codec")
+	}
 	heads := map[daybook.StreamID]daybook.Head{}
 	var records []daybook.Record
 	for i, h := range happened {
 		changeset, err := events.Changeset(h.Stream, daybook.ExpectAny(), h.Values...)
+		if err == nil {
+			// What a store would refuse cannot have happened.
+			err = daybook.Limits{}.Check(daybook.Append{Changesets: []daybook.Changeset{changeset}})
+		}
 		if err != nil {
-			t.Fatalf("daytest: %v", err)
+			t.Fatalf("daytest: what happened at place %d to stream %s: %v", i+1, h.Stream, err)
 		}
 		head := heads[h.Stream]
 		header := &daybook.ChangesetHeader{

@@ -10,6 +10,18 @@ import (
 	"github.com/daybook-go/daybook/internal/deciding"
 )
 
+// errInside is the answer to a call that would wait for the one that it is made
+// from.
+var errInside = &SetupError{What: "call", Reason: "it is made from inside a fold, a builder or a transaction of a live state, which must do nothing else"}
+
+// insideFold reports whether the caller was called by a fold.
+func insideFold() bool { return deciding.Inside("livestate.(*Fold[") }
+
+// insideAppend reports whether the caller was called by a fold or a builder.
+func insideAppend() bool {
+	return deciding.Inside("livestate.(*Fold[", "livestate.(*Service[...]).decide")
+}
+
 // AppendOptions say more about one append. Nil and zero fields mean the
 // defaults.
 type AppendOptions struct {
@@ -45,12 +57,16 @@ type Appended[R any] struct {
 // an event, and the codec's errors where it cannot be encoded, *SetupError for
 // an event that the source does not hold; *daybook.ClaimError and
 // *daybook.ReferenceError where what an event claims or requires does not hold;
-// ErrNotReady and ErrClosed. Nothing was stored then, nor after any error that
-// matches daybook.ErrRefused. After *UnknownOutcomeError that cannot be told.
+// *daybook.LimitError for more than the store takes; ErrNotReady and ErrClosed.
+// Nothing was stored then, nor after any error that matches daybook.ErrRefused,
+// as that of ctx does. After *UnknownOutcomeError that cannot be told.
 //
 // Appends of one service wait for one another.
 func Append[E, R any](ctx context.Context, s *Service[E], build func(state *State) (events []E, result R, err error), options *AppendOptions) (Appended[R], error) {
 	var result R
+	if build == nil {
+		return Appended[R]{}, &SetupError{What: "build", Reason: "must not be nil"}
+	}
 	done, err := s.append(ctx, options, func(at *State) (decision[E], error) {
 		events, given, err := build(at)
 		result = given
@@ -91,7 +107,7 @@ func (s *Service[E]) append(ctx context.Context, options *AppendOptions, decide 
 	for fresh := false; ; fresh = true {
 		done.Tries++
 		at := s.current.Load()
-		decided, err := decide(at)
+		decided, err := s.decide(decide, at)
 		if err != nil || len(decided.events) == 0 {
 			if !fresh {
 				now, failed := s.catchUpTo(ctx)
@@ -125,15 +141,35 @@ func (s *Service[E]) append(ctx context.Context, options *AppendOptions, decide 
 	}
 }
 
+// decide asks the builder, and refuses more events than the store takes before
+// anything is done with them.
+func (s *Service[E]) decide(decide func(at *State) (decision[E], error), at *State) (decision[E], error) {
+	decided, err := decide(at)
+	if n, most := int64(len(decided.events)), s.store.Limits().Events; err == nil && n > most {
+		err = &daybook.LimitError{Field: "events", Value: n, Limit: most, Unit: "events"}
+	}
+	return decided, err
+}
+
 // takeTurn waits until no other append of the service runs.
 func (s *Service[E]) takeTurn(ctx context.Context) error {
 	if !s.IsReady() {
 		return ErrNotReady
 	}
+	if s.folding.Load() && insideFold() {
+		return errInside
+	}
 	select {
 	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		if insideAppend() {
+			return errInside
+		}
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return fmt.Errorf("%w before it began: %w", daybook.ErrRefused, ctx.Err())
+		}
 	}
 	if s.ctx.Err() != nil {
 		<-s.turn
@@ -159,6 +195,9 @@ func (s *Service[E]) try(at *State, events []E) ([]any, error) {
 func (s *Service[E]) compose(at *State, events []E, by *AppendOptions, given bool) (daybook.Append, error) {
 	a := daybook.Append{ID: by.ID, Durability: by.Durability}
 	if s.source.isStream() {
+		if err := s.checkStream(events); err != nil {
+			return a, err
+		}
 		changeset, err := s.codec.Changeset(s.source.stream, daybook.ExpectVersion(at.version), events...)
 		if err != nil {
 			return a, err
@@ -185,6 +224,22 @@ func (s *Service[E]) compose(at *State, events []E, by *AppendOptions, given boo
 		}
 	}
 	return a, nil
+}
+
+// checkStream refuses events that StreamOf sends elsewhere than to the source.
+func (s *Service[E]) checkStream(events []E) error {
+	if s.options.StreamOf == nil {
+		return nil
+	}
+	for _, event := range events {
+		if any(event) == nil { // the codec names it
+			continue
+		}
+		if stream := s.options.StreamOf(event); stream != s.source.stream {
+			return &SetupError{What: "options.StreamOf", Reason: fmt.Sprintf("sends %T to stream %q, the source is stream %q", event, stream, s.source.stream)}
+		}
+	}
+	return nil
 }
 
 // split sorts events into the changesets of their streams. The order between
@@ -302,5 +357,8 @@ func (s *Service[E]) again(ctx context.Context, err error, id daybook.ID, try in
 	if s.options.Hooks.OnConflict != nil {
 		s.options.Hooks.OnConflict(ctx, try, wait)
 	}
-	return s.retry.Sleep(ctx, wait)
+	if failed := s.retry.Sleep(ctx, wait); failed != nil {
+		return fmt.Errorf("others were quicker %d times: %w; then: %w", try, err, failed)
+	}
+	return nil
 }

@@ -104,6 +104,8 @@ func (s *Service[E]) add(g *group[E], record *daybook.Record) {
 // fold carries a group out on a state and publishes what comes of it; seen is
 // how far the log is known then. The caller holds mu.
 func (s *Service[E]) fold(g *group[E], seen daybook.Position) {
+	s.folding.Store(true)
+	defer s.folding.Store(false)
 	state := s.current.Load()
 	next := *state
 	next.seen = max(next.seen, seen)

@@ -59,7 +59,7 @@ func ExampleTransaction_Abort() {
 	}, nil)
 	fmt.Println(visitors.Of(done.State).Count, err)
 	// Output:
-	// the transaction was aborted
+	// the transaction was aborted: refused
 	// 0 <nil>
 }
 

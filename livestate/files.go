@@ -40,8 +40,14 @@ const (
 	filesSuffix = ".state"
 )
 
+// errNoDir keeps snapshots from going to wherever the program was started.
+var errNoDir = &SetupError{What: "dir", Reason: "must not be empty"}
+
 // Save implements SnapshotStore.
 func (f *fileSnapshots) Save(_ context.Context, snapshot Snapshot) error {
+	if f.dir == "" {
+		return errNoDir
+	}
 	dir := filepath.Join(f.dir, snapshot.Fold)
 	if err := durable.MakeDir(durable.OS, dir); err != nil {
 		return err
@@ -90,6 +96,9 @@ func (f *fileSnapshots) names(fold string) ([]string, error) {
 func (f *fileSnapshots) Load(_ context.Context, fold string) iter.Seq2[Snapshot, error] {
 	return func(yield func(Snapshot, error) bool) {
 		names, err := f.names(fold)
+		if f.dir == "" {
+			err = errNoDir
+		}
 		if err != nil {
 			yield(Snapshot{}, err)
 			return

@@ -2,10 +2,12 @@ package livestate
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"runtime/debug"
 
 	"github.com/daybook-go/daybook/codec"
+	"github.com/daybook-go/daybook/internal/jsonform"
 )
 
 // Fold makes a state of type T of events of type E. One Fold may be used by
@@ -47,8 +49,11 @@ func NewFold[T, E any](name string, initial func() T, evolve func(state T, event
 }
 
 // Of returns what the fold has come to in a state. It panics where the state is
-// of a service that does not run the fold.
+// nil, or of a service that does not run the fold.
 func (f *Fold[T, E]) Of(state *State) T {
+	if state == nil {
+		panic(fmt.Sprintf("livestate: fold %q is asked for its part of no state: look at the error that came with it", f.name))
+	}
 	at, found := state.index[f]
 	if !found {
 		panic(fmt.Sprintf("livestate: fold %q is not run by the service of the state", f.name))
@@ -66,6 +71,8 @@ type Folder[E any] interface {
 	Name() string
 
 	check() string
+	// lost returns what a snapshot would lose of a state; "" for nothing.
+	lost() string
 	begin() any
 	// advance folds events, but for those that panic.
 	advance(value any, events []E) (any, []failure)
@@ -92,6 +99,15 @@ func (f *Fold[T, E]) check() string {
 		return fmt.Sprintf("its name must be 1 to 64 letters, digits, \"-\", \"_\" and \".\", not first (it is %q)", f.name)
 	case f.initial == nil || f.evolve == nil:
 		return "its functions must be set"
+	}
+	return ""
+}
+
+func (f *Fold[T, E]) lost() string {
+	if _, isJSON := f.options.Encoding.(codec.JSON); isJSON {
+		if lost := jsonform.Problem(reflect.TypeFor[T](), nil); lost != "" {
+			return "JSON loses a part of the state in a snapshot: " + lost + "; export it, give an encoding, or tag it `json:\"-\"` where that is meant"
+		}
 	}
 	return ""
 }
@@ -123,6 +139,7 @@ func (f *Fold[T, E]) advance(value any, events []E) (any, []failure) {
 		if err == nil {
 			return next, failed
 		}
+		err.stored = true
 		failed = append(failed, failure{at: at, err: err})
 		if f.options.Clone == nil {
 			state, from = next, at+1

@@ -36,7 +36,6 @@
 package livestate
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/daybook-go/daybook"
@@ -44,26 +43,36 @@ import (
 
 // ErrNotReady is returned while a service has not caught up yet with what
 // stood when it was started. See Service.Ready and Service.Progress.
-var ErrNotReady = errors.New("the live state has not caught up yet")
+// It matches daybook.ErrRefused: nothing was stored.
+var ErrNotReady = fmt.Errorf("the live state has not caught up yet: %w", daybook.ErrRefused)
 
-// ErrClosed is returned by a service that was closed.
-var ErrClosed = errors.New("the live state is closed")
+// ErrClosed is returned by a service that was closed. It matches
+// daybook.ErrRefused: nothing was stored.
+var ErrClosed = fmt.Errorf("the live state is closed: %w", daybook.ErrRefused)
 
 // ErrAborted is returned, or panicked with, by a transaction that is used after
 // Abort.
-var ErrAborted = errors.New("the transaction was aborted")
+var ErrAborted = fmt.Errorf("the transaction was aborted: %w", daybook.ErrRefused)
 
 // FoldError says that a fold panicked. In an append the event was about to be
-// stored, and was not. In quarantine it is stored.
+// stored, and was not: it matches daybook.ErrInvalid. In quarantine it is
+// stored.
 type FoldError struct {
 	Fold  string
 	Event any
 	Panic any
 	Stack []byte // where it panicked, for people
+
+	stored bool
 }
 
 func (e *FoldError) Error() string {
 	return fmt.Sprintf("fold %q cannot take the event %T: %v", e.Fold, e.Event, e.Panic)
+}
+
+// Is reports whether target is a question that e answers with yes.
+func (e *FoldError) Is(target error) bool {
+	return !e.stored && (target == daybook.ErrInvalid || target == daybook.ErrRefused)
 }
 
 // Unwrap returns what was panicked with, where that is an error.
@@ -72,14 +81,20 @@ func (e *FoldError) Unwrap() error {
 	return err
 }
 
-// SetupError says that a service was put together wrongly, or was asked to
-// append what its source does not hold.
+// SetupError says that something was put together wrongly, or is used where it
+// must not be, or that an append was asked for what the source does not hold.
+// Nothing was stored; it matches daybook.ErrInvalid.
 type SetupError struct {
 	What   string // "folds[1]"
-	Reason string
+	Reason string // "must not be nil"
 }
 
 func (e *SetupError) Error() string { return "livestate: " + e.What + ": " + e.Reason }
+
+// Is reports whether target is a question that e answers with yes.
+func (e *SetupError) Is(target error) bool {
+	return target == daybook.ErrInvalid || target == daybook.ErrRefused
+}
 
 // UnknownOutcomeError says that the storage failed in a way that does not tell
 // whether the events were stored, and several repeats of the append did not
@@ -96,12 +111,20 @@ func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
 
 // Source says which records a service follows.
 type Source struct {
+	kind   sourceKind
 	stream daybook.StreamID
 	filter daybook.Filter
 }
 
+type sourceKind uint8
+
+const (
+	sourceStream sourceKind = iota + 1
+	sourceLog
+)
+
 // OfStream follows one stream. Appends go to it.
-func OfStream(stream daybook.StreamID) Source { return Source{stream: stream} }
+func OfStream(stream daybook.StreamID) Source { return Source{kind: sourceStream, stream: stream} }
 
 // OfLog follows the records of the log that the filter selects; the zero Filter
 // is all of them, also those of other parts of the program: name the types that
@@ -109,10 +132,32 @@ func OfStream(stream daybook.StreamID) Source { return Source{stream: stream} }
 // storage that knows conditions. A condition holds over all partitions and
 // stream types, so whatever matches filter.Query anywhere makes appends try
 // again.
-func OfLog(filter daybook.Filter) Source { return Source{filter: filter} }
+func OfLog(filter daybook.Filter) Source { return Source{kind: sourceLog, filter: filter} }
 
 // isStream reports whether the source is one stream.
-func (s Source) isStream() bool { return s.stream != daybook.StreamID{} }
+func (s Source) isStream() bool { return s.kind == sourceStream }
+
+// check returns what is wrong with s, on a store with these limits.
+func (s Source) check(limits daybook.Limits) error {
+	switch s.kind {
+	case sourceStream:
+		if err := s.stream.Validate(); err != nil {
+			return &SetupError{What: "source", Reason: err.Error()}
+		}
+	case sourceLog:
+		// What an append on this source would be refused for.
+		err := limits.Check(daybook.Append{
+			Condition:  &daybook.Condition{Query: s.filter.Query},
+			Changesets: []daybook.Changeset{{Stream: daybook.Stream("a-1"), Events: []daybook.Event{{Type: "any"}}}},
+		})
+		if err != nil {
+			return &SetupError{What: "source", Reason: err.Error()}
+		}
+	default:
+		return &SetupError{What: "source", Reason: "must be OfStream or OfLog"}
+	}
+	return nil
+}
 
 // String returns what snapshots remember of their source.
 func (s Source) String() string {

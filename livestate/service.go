@@ -31,6 +31,7 @@ type Service[E any] struct {
 	current    atomic.Pointer[State] // replaced under mu only
 	goal       atomic.Int64          // the end of the log when it was last looked at
 	records    atomic.Int64          // folded since Start
+	folding    atomic.Bool           // records are folded, which holds mu
 	lastErr    atomic.Pointer[error] // of the background; nil when it goes well
 	quarantine quarantine
 
@@ -46,8 +47,8 @@ type Service[E any] struct {
 
 // Options of a Service. Nil and zero fields mean the defaults.
 type Options[E any] struct {
-	// StreamOf says which stream an event is appended to, where the source is
-	// the log.
+	// StreamOf says which stream an event is appended to. It must be set to append
+	// where the source is the log; where that is a stream it may say nothing else.
 	StreamOf func(event E) daybook.StreamID
 	// Snapshots are read at the start and written by Save. Default none.
 	Snapshots SnapshotStore
@@ -139,9 +140,47 @@ func (s *Service[E]) check() error {
 		}
 		names[fold.Name()] = true
 	}
-	if s.source.isStream() {
-		if err := s.source.stream.Validate(); err != nil {
-			return &SetupError{What: "source", Reason: err.Error()}
+	if err := s.source.check(s.store.Limits()); err != nil {
+		return err
+	}
+	return s.checkOptions()
+}
+
+// checkOptions returns what is wrong with the options.
+func (s *Service[E]) checkOptions() error {
+	o := &s.options
+	for _, number := range []struct {
+		field string
+		is    int64
+	}{
+		{"SaveEvery", int64(o.SaveEvery)}, {"Group", int64(o.Group)}, {"MaxQuarantine", int64(o.MaxQuarantine)},
+	} {
+		if number.is < 0 {
+			return &SetupError{What: "options." + number.field, Reason: fmt.Sprintf("must not be negative (it is %d)", number.is)}
+		}
+	}
+	for _, wait := range []struct {
+		field string
+		is    time.Duration
+	}{
+		{"RetryDelay", o.RetryDelay}, {"MinWait", o.MinWait}, {"MaxWait", o.MaxWait},
+	} {
+		if wait.is < 0 {
+			return &SetupError{What: "options." + wait.field, Reason: fmt.Sprintf("must not be negative (it is %v)", wait.is)}
+		}
+	}
+	switch {
+	case o.MaxWait > 0 && o.MinWait > o.MaxWait:
+		return &SetupError{What: "options.MinWait", Reason: fmt.Sprintf("must not be above MaxWait (it is %v, and MaxWait %v)", o.MinWait, o.MaxWait)}
+	case o.SaveEvery > 0 && o.Snapshots == nil:
+		return &SetupError{What: "options.Snapshots", Reason: "must be set to save with SaveEvery"}
+	}
+	if o.Snapshots == nil {
+		return nil
+	}
+	for i, fold := range s.folds {
+		if lost := fold.lost(); lost != "" {
+			return &SetupError{What: fmt.Sprintf("folds[%d]", i), Reason: lost}
 		}
 	}
 	return nil
@@ -236,7 +275,7 @@ func (s *Service[E]) Progress() Progress {
 
 // Local returns the newest state that is here: without a lock or any input. It
 // may lack what others have just stored; it includes what this service has.
-// ErrNotReady before the first catch-up is done.
+// ErrNotReady before the first catch-up is done. It is there after Close too.
 func (s *Service[E]) Local() (*State, error) {
 	if !s.IsReady() {
 		return nil, ErrNotReady
@@ -259,6 +298,9 @@ func (s *Service[E]) Current(ctx context.Context) (*State, error) {
 func (s *Service[E]) catchUpTo(ctx context.Context) (*State, error) {
 	if s.ctx.Err() != nil {
 		return nil, ErrClosed
+	}
+	if s.folding.Load() && insideFold() {
+		return nil, errInside
 	}
 	err := s.flights.join(ctx, func() error { return s.catchUp(s.ctx) })
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"runtime/debug"
 	"sync"
 
 	"github.com/daybook-go/daybook"
@@ -123,10 +124,12 @@ func (s *Service[E]) take() (taken []taking, failed error) {
 // to be held meanwhile.
 func (s *Service[E]) write(ctx context.Context, taken []taking) (failed error) {
 	for _, t := range taken {
-		var err error
-		if t.Data, t.ContentType, err = s.folds[t.fold].encode(t.value); err == nil {
-			err = s.options.Snapshots.Save(ctx, t.Snapshot)
-		}
+		err := caught(func() (err error) {
+			if t.Data, t.ContentType, err = s.folds[t.fold].encode(t.value); err == nil {
+				err = s.options.Snapshots.Save(ctx, t.Snapshot)
+			}
+			return err
+		})
 		if err != nil {
 			failed = errors.Join(failed, fmt.Errorf("save fold %q: %w", t.Fold, err))
 		}
@@ -198,5 +201,18 @@ func (s *Service[E]) use(fold Folder[E], snapshot *Snapshot, end daybook.Positio
 		// did not happen.
 		return nil, fmt.Errorf("it includes position %d, the log ends at %d", snapshot.Position, end)
 	}
-	return fold.decode(snapshot.Data)
+	var state any
+	err := caught(func() (err error) { state, err = fold.decode(snapshot.Data); return err })
+	return state, err
+}
+
+// caught calls a function and makes an error of a panic: a snapshot saves reading
+// only, and must not be able to end the program.
+func caught(call func() error) (err error) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			err = fmt.Errorf("it panicked: %v\n%s", panicked, debug.Stack())
+		}
+	}()
+	return call()
 }

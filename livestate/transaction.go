@@ -13,6 +13,7 @@ type Transaction[E any] struct {
 	state    *State
 	events   []E
 	aborted  bool
+	ended    bool
 	onCommit []func(events []E)
 	onAbort  []func()
 }
@@ -28,10 +29,14 @@ func (tx *Transaction[E]) State() *State {
 
 // Add adds events. It fails, and adds none of them, with *FoldError where a
 // fold cannot take one, and with the codec's errors where one cannot be encoded;
-// with ErrAborted after Abort.
+// with ErrAborted after Abort, and *SetupError when Transact has returned, or the
+// function was called anew.
 func (tx *Transaction[E]) Add(events ...E) error {
-	if tx.aborted {
+	switch {
+	case tx.aborted:
 		return ErrAborted
+	case tx.ended:
+		return &SetupError{What: "transaction", Reason: "it has ended: use it inside the function of Transact only"}
 	}
 	for _, event := range events {
 		if _, err := tx.service.codec.Encode(event); err != nil {
@@ -62,25 +67,52 @@ func (tx *Transaction[E]) OnAbort(call func()) { tx.onAbort = append(tx.onAbort,
 // abort calls the hooks of an end without success.
 func (tx *Transaction[E]) abort() {
 	if tx != nil {
-		for _, call := range tx.onAbort {
-			call()
-		}
+		callAll(tx.onAbort)
 	}
+}
+
+// commit calls the hooks of a success.
+func (tx *Transaction[E]) commit() {
+	calls := make([]func(), len(tx.onCommit))
+	for i, call := range tx.onCommit {
+		calls[i] = func() { call(tx.events) }
+	}
+	callAll(calls)
+}
+
+// callAll calls hooks in their order. One that panics does not keep the others
+// from being called; its panic goes on behind them.
+func callAll(calls []func()) {
+	if len(calls) == 0 {
+		return
+	}
+	defer callAll(calls[1:])
+	calls[0]()
 }
 
 // Transact is Append with the events added in steps. run may run several times,
 // so what it does besides belongs into the hooks OnCommit and OnAbort; those of
 // the try that counts are called, in the order in which they were set, before
-// Transact returns. A panic of run is passed on behind the hooks OnAbort.
+// Transact returns. A panic of run is passed on behind the hooks OnAbort, and
+// that of a hook behind all others; what is stored by then stays so.
 func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) error, options *AppendOptions) (Appended[struct{}], error) {
 	var tx *Transaction[E]
+	if run == nil {
+		return Appended[struct{}]{}, &SetupError{What: "run", Reason: "must not be nil"}
+	}
 	ended := false
 	defer func() {
+		if tx != nil {
+			tx.ended = true
+		}
 		if !ended {
 			tx.abort() // run panicked, and the panic goes on
 		}
 	}()
 	done, err := s.append(ctx, options, func(at *State) (decision[E], error) {
+		if tx != nil {
+			tx.ended = true // others were quicker
+		}
 		tx = &Transaction[E]{service: s, state: at}
 		if err := run(tx); err != nil {
 			return decision[E]{}, err
@@ -97,9 +129,7 @@ func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) 
 	case tx.aborted:
 		tx.abort()
 	default:
-		for _, call := range tx.onCommit {
-			call(tx.events)
-		}
+		tx.commit()
 	}
 	return done, err
 }
