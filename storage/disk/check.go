@@ -91,7 +91,7 @@ const (
 // positions, ordinals, times, versions and changeset numbers follow each other,
 // and that the index files give every answer as the segments do: ids of
 // appends, claims, heads, changesets of streams, positions by type, tag,
-// partition and stream type.
+// partition and stream type, deletions and what they hide.
 //
 // A store without index files is read whole, to find its end. Deep takes
 // memory for each stream and claim, and for the index of one segment. What

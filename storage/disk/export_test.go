@@ -77,16 +77,22 @@ func ForgeIndex(dir, other string) error {
 	if err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "*"+indexSuffix))
+	return forge(to.log, told)
+}
+
+// forge puts an index file into a store that fits its first segment, and tells
+// what a part tells. All others are removed.
+func forge(l *log, told *part) error {
+	old, err := filepath.Glob(l.path("*" + indexSuffix))
 	for _, name := range old {
 		err = errors.Join(err, os.Remove(name))
 	}
 	if err != nil {
 		return err
 	}
-	own := to.log.segments[0]
-	return durable.Write(durable.OS, to.log.path(indexName(1, 1)), func(file File) error {
-		_, err := told.write(&fileWriter{file: file, stopping: &to.log.index.sealed.stopping}, to.log.index.sealed.store, own)
+	x := l.index.sealed
+	return durable.Write(durable.OS, l.path(indexName(1, 1)), func(file File) error {
+		_, err := told.write(&fileWriter{file: file, stopping: &x.stopping}, x.store, l.segments[0])
 		return err
 	})
 }
