@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -95,4 +96,57 @@ func forge(l *log, told *part) error {
 		_, err := told.write(&fileWriter{file: file, stopping: &x.stopping}, x.store, l.segments[0])
 		return err
 	})
+}
+
+// SettleIndexes waits until there are index files of all sealed segments, and
+// merges them as far as that is due.
+func SettleIndexes(d *Driver) error {
+	x, s := d.log.index.sealed, d.sealer
+	for {
+		s.mu.Lock()
+		progress, below, failing := s.progress, s.below, s.failing
+		s.mu.Unlock()
+		if failing {
+			return errors.New("an index file could not be made")
+		}
+		if x.next() >= below {
+			break
+		}
+		<-progress
+	}
+	for {
+		if merged, err := x.merge(); !merged || err != nil {
+			return err
+		}
+	}
+}
+
+// IndexesAnew returns what the index file of each sealed segment is if that is
+// read alone, by the name of the file.
+func IndexesAnew(dir string) (map[string][]byte, error) {
+	d, err := Open(dir, &Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	x := d.log.index.sealed
+	all := map[string][]byte{}
+	var rows []*sealedRow
+	for _, s := range d.log.segments[:len(d.log.segments)-1] {
+		p, err := x.read(s, rows)
+		if err != nil {
+			return nil, err
+		}
+		var to bytes.Buffer
+		if _, err := p.write(&to, x.store, s); err != nil {
+			return nil, err
+		}
+		all[indexName(s.header.first, s.header.first)] = to.Bytes()
+		row, err := x.writePart(s, p)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return all, nil
 }
