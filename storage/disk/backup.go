@@ -37,6 +37,10 @@ type Copied struct {
 	LastRecorded time.Time
 	// LeftOut is what stands behind the end of the copy; nil if nothing does.
 	LeftOut *LeftOut
+	// Deletions are those that a restore to a position or a time recorded at the
+	// end of the copy: one for each stream of which a compaction had removed
+	// content in front of the bound, by a deletion behind it.
+	Deletions int
 }
 
 // LeftOut is a piece at the end of a log that was not copied.

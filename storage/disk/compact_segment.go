@@ -70,14 +70,14 @@ func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 // copy writes the frames of a segment behind the first of the new one. It returns
 // what that must tell, with the size of what it wrote.
 func (c *compaction) copy(ctx context.Context, old, s *segment, to io.Writer) (size compacted, err error) {
-	size.original = old.end
+	c.log.mu.RLock()
+	size.original = c.log.segments[old.number+1].header.previousBytes
+	c.log.mu.RUnlock()
 	offset := int64(segmentHeaderSize + compactedSize)
 	s.mark(segmentHeaderSize, s.header.first, s.header.floor, true)
 	header := make([]byte, frameHeaderSize)
 	_, err = c.log.reader(old, old.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		if f.kind == kindCompacted {
-			before, _ := decodeCompacted(f)
-			size.original = before.original
 			return ctx.Err()
 		}
 		body, changed, err := c.after(f)

@@ -170,10 +170,7 @@ func (x *index) frameOf(id daybook.StreamID, version daybook.Version) (found str
 
 // acceptDeletion puts a deletion into the newest round.
 func (w *writer) acceptDeletion(d *deletion) {
-	body := d.appendBody(nil)
-	for len(body)%frameAlign != 0 {
-		body = append(body, 0)
-	}
+	body := d.body()
 	h := d.header(w.last+1, w.ordinal, body)
 	w.acceptOther(&h, body, d)
 }

@@ -104,10 +104,10 @@ func SettleIndexes(d *Driver) error {
 	x, s := d.log.index.sealed, d.sealer
 	for {
 		s.mu.Lock()
-		progress, below, failing := s.progress, s.below, s.failing
+		progress, below, failed := s.progress, s.below, s.failed
 		s.mu.Unlock()
-		if failing {
-			return errors.New("an index file could not be made")
+		if failed != nil {
+			return failed
 		}
 		if x.next() >= below {
 			break
