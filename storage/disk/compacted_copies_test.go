@@ -380,3 +380,56 @@ func TestMeasureOfACompactedStoreAddsUp(t *testing.T) {
 		t.Errorf("after a crash: %+v, before it %+v", crashed, after)
 	}
 }
+
+// A deletion has the position of what comes next: at the end of a segment, that
+// with which the next one begins.
+func TestLaterBackupGoesOnBehindADeletion(t *testing.T) {
+	dir, target := t.TempDir(), t.TempDir()
+	d := open(t, dir, &disk.Options{SegmentBytes: 4 << 10, FS: lazy})
+	store := daybook.New(d, nil)
+	large := event(1)
+	large.Data = bytes.Repeat([]byte("x"), 3<<10)
+	for n := range 4 {
+		add(t, d, "other-1", large)
+		backUp(t, dir, target)
+		if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("other-1"), Through: daybook.Version(n), Scrub: n == 2}); err != nil {
+			t.Fatal(err)
+		}
+		backUp(t, dir, target)
+		if n == 2 {
+			if _, err := d.Compact(t.Context(), nil); err != nil {
+				t.Fatal(err)
+			}
+			backUp(t, dir, target)
+		}
+	}
+	backUp(t, dir, target)
+	wantNoProblems(t, "the backup", checkStore(t, target, true))
+	wantRecords(t, "the backup", wholeLog(t, open(t, target, &disk.Options{ReadOnly: true})), wholeLog(t, d))
+}
+
+// Two stores that went different ways may both end with a note that scrubs are
+// done: what stands in front of it counts.
+func TestBackupOfACompactedStoreThatWentAnotherWayIsRefused(t *testing.T) {
+	dir, target := t.TempDir(), t.TempDir()
+	options := &disk.Options{FS: lazy}
+	d := open(t, dir, options)
+	add(t, d, "user-1", event(1))
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	other := filesOf(t, dir).put(t)
+	for _, one := range []string{dir, other} {
+		d := open(t, one, options)
+		add(t, d, "other-1", event(2))
+		scrub(t, d)
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	backUp(t, dir, target)
+	var occupied *disk.OccupiedError
+	if _, err := disk.Backup(t.Context(), other, target, &disk.BackupOptions{FS: lazy}); !errors.As(err, &occupied) {
+		t.Errorf("the backup of a store that went another way ended with %v", err)
+	}
+}

@@ -50,15 +50,19 @@ func Restore(ctx context.Context, backup, dir string, options *RestoreOptions) (
 	if options != nil {
 		o = *options
 	}
-	c := newCopying(ctx, o.FS, backup, dir, o.Progress)
-	c.until = until{o.ToPosition, o.ToTime}
-	if err := c.run(c.prepareRestore); err != nil {
+	for attempt := 1; ; attempt++ {
+		c := newCopying(ctx, o.FS, backup, dir, o.Progress)
+		c.until = until{o.ToPosition, o.ToTime}
+		err := c.run(c.prepareRestore)
+		if err == nil {
+			if err = removeNote(c.fs, dir); err == nil {
+				return c.report, nil
+			}
+		} else if c.hasChanged(err) && mayRepeat(err, attempt) {
+			continue // it goes on, with what is there now
+		}
 		return Copied{}, fmt.Errorf("disk: restore %s to %s: %w", backup, dir, err)
 	}
-	if err := removeNote(c.fs, dir); err != nil {
-		return c.report, fmt.Errorf("disk: restore %s to %s: %w", backup, dir, err)
-	}
-	return c.report, nil
 }
 
 // BeyondEndError says that a store cannot be restored to a position that its
