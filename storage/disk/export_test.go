@@ -115,8 +115,16 @@ func SettleIndexes(d *Driver) error {
 		<-progress
 	}
 	for {
-		if merged, err := x.merge(); !merged || err != nil {
+		x.making.Lock() // the sealer may be merging
+		x.making.Unlock()
+		if _, err := x.merge(); err != nil {
 			return err
+		}
+		x.mu.RLock()
+		_, due := dueForMerge(x.rows)
+		x.mu.RUnlock()
+		if !due {
+			return nil
 		}
 	}
 }
