@@ -242,9 +242,10 @@ func (c *copying) hasChanged(err error) bool {
 	if err != nil || len(now.found) < len(c.found.found) {
 		return err == nil
 	}
-	for i := range c.found.found[:max(0, len(c.found.found)-1)] {
+	for i := range c.found.found {
 		a, b := &c.found.found[i], &now.found[i]
-		if a.seed != b.seed || a.size != b.size || a.sealed != b.sealed {
+		grows := i == len(c.found.found)-1
+		if a.name != b.name || !grows && (a.seed != b.seed || a.size != b.size || a.sealed != b.sealed) {
 			return true
 		}
 	}

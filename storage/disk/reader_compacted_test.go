@@ -169,6 +169,17 @@ func TestReaderDoesNotMissWhatWasDeletedAndCompactedWhileItLooked(t *testing.T) 
 	wantSound(t, r)
 }
 
+// So there may be while a backup looks.
+func TestBackupHasTheDeletionOfWhatWasCompactedWhileItLooked(t *testing.T) {
+	dir, target := t.TempDir(), t.TempDir()
+	w := open(t, dir, &disk.Options{SegmentBytes: 1 << 10, FS: lazy})
+	fillSecrets(t, daybook.New(w, nil))
+	if _, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{FS: &listingFS{FS: lazy, before: func() { scrub(t, w) }}}); err != nil {
+		t.Fatal(err)
+	}
+	wantSame(t, target, w)
+}
+
 // What looks at files beside a writer finds them whole, while it compacts.
 func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 	dir, w, _ := secretStore(t)

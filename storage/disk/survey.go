@@ -58,7 +58,39 @@ func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
 	if err := s.list(fsys, dir); err != nil {
 		return s, err
 	}
+	if err := s.catchUp(fsys, dir); err != nil {
+		return s, err
+	}
 	return s, refuseNewerIndexes(fsys, dir, s.indexes)
+}
+
+// catchUp makes sure that the mark tells of the deletions that compactions have
+// carried out in the segments. They were there before these segments were: so the
+// mark is looked at once more, until no others have come in between.
+func (s *survey) catchUp(fsys FS, dir string) (err error) {
+	for range mostLists {
+		before := s.compacted()
+		if !s.bounded() || len(before) == 0 {
+			return nil
+		}
+		if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
+			return err
+		}
+		if err := s.list(fsys, dir); err != nil || slices.Equal(s.compacted(), before) {
+			return err
+		}
+	}
+	return nil
+}
+
+// compacted returns the names of the segments that were.
+func (s *survey) compacted() (names []string) {
+	for i := range s.found {
+		if s.found[i].header.generation > 0 {
+			names = append(names, s.found[i].name)
+		}
+	}
+	return names
 }
 
 // mostLists is how often the files are listed: while they are looked at, a
