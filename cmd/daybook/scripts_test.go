@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	interrupt          ends it as an operator would, and waits
 //	crash              ends it as a power cut would, and waits
 //	logged TEXT        looks for a text in the log of the server
+//	waits-logged TEXT  waits until the log of the server has a text
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
 //	flip FILE TEXT     damages the first byte of a text in a file
@@ -51,6 +52,13 @@ func TestScripts(t *testing.T) {
 			"logged": func(ts *testscript.TestScript, _ bool, args []string) {
 				if log := running(ts).log(); !strings.Contains(log, args[0]) {
 					ts.Fatalf("the log of the server does not have %q:\n%s", args[0], log)
+				}
+			},
+			"waits-logged": func(ts *testscript.TestScript, _ bool, args []string) {
+				for from := time.Now(); !strings.Contains(running(ts).log(), args[0]); time.Sleep(5 * time.Millisecond) {
+					if time.Since(from) > time.Minute {
+						ts.Fatalf("the log of the server does not get %q:\n%s", args[0], running(ts).log())
+					}
 				}
 			},
 			"exits":   exits,
