@@ -23,7 +23,7 @@ func (p *program) openFile(dir string, how opening) (daybook.Driver, error) {
 			how.log = slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 		}
 	}
-	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: how.log})
+	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: how.log, FS: p.files})
 	if err == nil {
 		return driver, nil
 	}

@@ -20,7 +20,7 @@ const raceVariable, raceSetting = "GORACE", "atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	must(os.Setenv(raceVariable, raceSetting))
-	testscript.Main(m, map[string]func(){"daybook": main, triedName: serveTried})
+	testscript.Main(m, map[string]func(){"daybook": main, triedName: serveTried, failingDaybook: runOnFailingDisk})
 }
 
 // TestScripts runs the scripts in testdata, which read like a manual. Besides
@@ -90,8 +90,13 @@ type server struct {
 
 // startServer starts a server on a free port and waits until it says where.
 func startServer(dir, store string, flags ...string) (*server, error) {
+	return startServerOf("daybook", dir, store, flags...)
+}
+
+// startServerOf is startServer for another program.
+func startServerOf(program, dir, store string, flags ...string) (*server, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"}, flags...)
-	command := exec.Command("daybook", args...)
+	command := exec.Command(program, args...)
 	command.Env = append(os.Environ(), storeVariable+"="+store)
 	return start(dir, command)
 }
