@@ -92,6 +92,8 @@ func describeLeftOut(left *disk.LeftOut) string {
 	switch {
 	case left.Through == 0:
 		return fmt.Sprintf("everything from position %s on", grouped(int64(left.From)))
+	case left.Through < left.From:
+		return "deletions"
 	case left.Through == left.From:
 		return fmt.Sprintf("position %s", grouped(int64(left.From)))
 	default:

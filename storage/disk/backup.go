@@ -47,7 +47,7 @@ type Copied struct {
 type LeftOut struct {
 	Bytes   int64
 	From    daybook.Position // nothing below it was left out
-	Through daybook.Position // the end of what was left out; 0 where that was not read
+	Through daybook.Position // the end of what was left out; below From if it holds no records; 0 where that was not read
 	Reason  string
 }
 

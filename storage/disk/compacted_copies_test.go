@@ -259,7 +259,8 @@ func TestRestoredCompactedSegmentMayGrowToItsOldSize(t *testing.T) {
 	options := &disk.Options{SegmentBytes: 8 << 10, FS: lazy}
 	d := open(t, dir, options)
 	add(t, d, "user-1", sized(4<<10))
-	bound := add(t, d, "other-1", sized(2000)).Position()
+	bound := add(t, d, "other-1", sized(1000)).Position()
+	add(t, d, "other-1", sized(900))
 	add(t, d, "other-2", sized(4<<10)) // in the next segment
 	old := int64(len(filesOf(t, dir)[firstSegment]))
 	scrub(t, d)
@@ -431,5 +432,42 @@ func TestBackupOfACompactedStoreThatWentAnotherWayIsRefused(t *testing.T) {
 	var occupied *disk.OccupiedError
 	if _, err := disk.Backup(t.Context(), other, target, &disk.BackupOptions{FS: lazy}); !errors.As(err, &occupied) {
 		t.Errorf("the backup of a store that went another way ended with %v", err)
+	}
+}
+
+// A deletion has no position. One that follows the position to which a store is
+// restored is kept, whichever segment it stands in; a time tells exactly.
+func TestRestoreToAPositionKeepsTheDeletionThatFollows(t *testing.T) {
+	for _, segmentBytes := range []int64{1 << 10, 1 << 20} {
+		now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+		dir := t.TempDir()
+		d := open(t, dir, &disk.Options{SegmentBytes: segmentBytes, FS: lazy, Now: func() time.Time { now = now.Add(time.Minute); return now }})
+		large := event(1)
+		large.Data = bytes.Repeat([]byte("x"), 1<<10)
+		add(t, d, "user-1", event(1))
+		last := add(t, d, "other-1", large) // so that the next segment is begun, if they are small
+		all := wholeLog(t, d)
+		if _, err := daybook.New(d, nil).DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("user-1")}); err != nil {
+			t.Fatal(err)
+		}
+		left := wholeLog(t, d)
+		add(t, d, "other-1", large)
+		for what, restore := range map[string]struct {
+			bound *disk.RestoreOptions
+			want  []daybook.Record
+		}{
+			"to a position":                  {&disk.RestoreOptions{ToPosition: last.Position()}, left},
+			"to the time of the last record": {&disk.RestoreOptions{ToTime: last.RecordedAt}, all},
+			"to the time of the deletion":    {&disk.RestoreOptions{ToTime: last.RecordedAt.Add(time.Minute)}, left},
+		} {
+			target := t.TempDir()
+			restore.bound.FS = lazy
+			if _, err := disk.Restore(t.Context(), dir, target, restore.bound); err != nil {
+				t.Fatal(err)
+			}
+			r := open(t, target, &disk.Options{FS: lazy})
+			wantRecords(t, fmt.Sprintf("%s, segments of %d bytes", what, segmentBytes), wholeLog(t, r), restore.want)
+			wantSound(t, r)
+		}
 	}
 }

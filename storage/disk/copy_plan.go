@@ -22,7 +22,9 @@ func (c *copying) plan() (wanted []wantedSegment, err error) {
 	changed := c.findStale()
 	for i := range c.found.found {
 		f := &c.found.found[i]
-		if i > 0 && c.until.passed(f.header.first, f.header.floor) {
+		// What follows the bound and has no position is wanted.
+		if i > 0 && (c.until.passed(f.header.first-1, f.header.floor) ||
+			c.until.position > 0 && f.header.first > c.until.position && f.sealed > 0 && f.size != f.sealed) {
 			break
 		}
 		want := wantedSegment{foundSegment: f, limit: f.sealed, stale: c.isStale(f)}
