@@ -81,6 +81,10 @@ func (p *program) copyStore(ctx context.Context, name, from, to string,
 	if left := copied.LeftOut; left != nil {
 		_, err = fmt.Fprintf(p.stdout, "left out: %s, %s: %s\n", describeLeftOut(left), counted(left.Bytes, "byte"), left.Reason)
 	}
+	if copied.Deletions > 0 {
+		_, err = fmt.Fprintf(p.stdout, "gone: content of %s in front of the bound, removed by a compaction since; daybook deletions tells of it\n",
+			counted(int64(copied.Deletions), "stream"))
+	}
 	return err
 }
 
@@ -88,6 +92,8 @@ func describeLeftOut(left *disk.LeftOut) string {
 	switch {
 	case left.Through == 0:
 		return fmt.Sprintf("everything from position %s on", grouped(int64(left.From)))
+	case left.Through < left.From:
+		return "deletions"
 	case left.Through == left.From:
 		return fmt.Sprintf("position %s", grouped(int64(left.From)))
 	default:
@@ -131,6 +137,7 @@ type copiedShape struct {
 	Position     int64         `json:"position"`
 	RecordedAt   *time.Time    `json:"recorded_at,omitempty"`
 	LeftOut      *leftOutShape `json:"left_out,omitempty"`
+	Deletions    int           `json:"deletions,omitempty"`
 }
 
 type leftOutShape struct {
@@ -143,7 +150,7 @@ type leftOutShape struct {
 func jsonCopied(c *disk.Copied, from, to string) copiedShape {
 	shape := copiedShape{
 		From: from, To: to, Segments: c.Segments, Bytes: c.Bytes, KeptSegments: c.KeptSegments, KeptBytes: c.KeptBytes,
-		Replaced: c.Replaced, Position: int64(c.LastPosition),
+		Replaced: c.Replaced, Position: int64(c.LastPosition), Deletions: c.Deletions,
 	}
 	if !c.LastRecorded.IsZero() {
 		shape.RecordedAt = &c.LastRecorded

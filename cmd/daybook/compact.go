@@ -11,6 +11,9 @@ import (
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
+// serverCompacts is what to do where a server has the files.
+const serverCompacts = "a server compacts its files itself: daybook serve --compact 1d"
+
 func (p *program) compactCommand() *cobra.Command {
 	var options disk.CompactOptions
 	command := &cobra.Command{
@@ -24,12 +27,13 @@ other records stay as they are; backups keep what they have.
 
 It may be interrupted at any moment, and killed: run again, it does the rest. Where
 nothing is left to remove it changes nothing. It needs the files, so --store must
-name a directory, and no server may write it.`,
+name a directory, and no server may write it: a server does it by itself, with
+"daybook serve --compact".`,
 		Example: `  daybook compact
   daybook compact --scrubs-only --json`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
-			dir, err := p.directory("a server removes nothing from its files while it runs")
+			dir, err := p.directory(serverCompacts)
 			if err != nil {
 				return err
 			}
@@ -42,6 +46,9 @@ name a directory, and no server may write it.`,
 
 func (p *program) compact(ctx context.Context, dir string, options disk.CompactOptions) error {
 	driver, err := p.openFile(dir, opening{address: p.address(), access: writing})
+	if locked := new(disk.LockedError); errors.As(err, &locked) {
+		return hinted(err, serverCompacts)
+	}
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (p *program) openFile(dir string, how opening) (daybook.Driver, error) {
 	if dir == "" {
 		return nil, usagef("store %q: needs a directory, file:DIR", how.address)
 	}
-	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: p.warnings(how.log)})
+	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: p.warnings(how.log), FS: p.files})
 	if err == nil {
 		return driver, nil
 	}

@@ -9,14 +9,19 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/daybook-go/daybook/storage/disk"
 )
 
-func main() {
+func main() { os.Exit(runProgram(nil)) }
+
+// runProgram is main on a file system; nil is that of the machine.
+func runProgram(files disk.FS) (exit int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, files: files}
+	return p.run(ctx, os.Args[1:])
 }
 
 // program is what the subcommands share: where they read and write, and the
@@ -26,6 +31,7 @@ type program struct {
 	stdout io.Writer
 	stderr io.Writer
 	getenv func(string) string
+	files  disk.FS // under a store in a directory; nil is that of the machine
 
 	store     string // --store
 	noMigrate bool   // --no-migrate

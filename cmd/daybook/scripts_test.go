@@ -21,7 +21,7 @@ const raceVariable, raceSetting = "GORACE", "atexit_sleep_ms=0"
 
 func TestMain(m *testing.M) {
 	must(os.Setenv(raceVariable, raceSetting))
-	testscript.Main(m, map[string]func(){"daybook": main, triedName: serveTried})
+	testscript.Main(m, map[string]func(){"daybook": main, triedName: serveTried, failingDaybook: runOnFailingDisk})
 }
 
 // TestScripts runs the scripts in testdata, which read like a manual. Besides
@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 //	interrupt          ends it as an operator would, and waits
 //	crash              ends it as a power cut would, and waits
 //	logged TEXT        looks for a text in the log of the server
+//	waits-logged TEXT  waits until the log of the server has a text
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
 //	flip FILE TEXT     damages the first byte of a text in a file
@@ -66,6 +67,13 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("the log of the server does not have %q:\n%s", args[0], log)
 				}
 			},
+			"waits-logged": func(ts *testscript.TestScript, _ bool, args []string) {
+				for from := time.Now(); !strings.Contains(running(ts).log(), args[0]); time.Sleep(5 * time.Millisecond) {
+					if time.Since(from) > time.Minute {
+						ts.Fatalf("the log of the server does not get %q:\n%s", args[0], running(ts).log())
+					}
+				}
+			},
 			"exits":   exits,
 			"cut-end": cutEnd,
 			"flip":    flip,
@@ -96,8 +104,13 @@ type server struct {
 
 // startServer starts a server on a free port and waits until it says where.
 func startServer(dir, store string, flags ...string) (*server, error) {
+	return startServerOf("daybook", dir, store, flags...)
+}
+
+// startServerOf is startServer for another program.
+func startServerOf(program, dir, store string, flags ...string) (*server, error) {
 	args := append([]string{"serve", "--listen", "127.0.0.1:0", "--json", "--log-format", "json"}, flags...)
-	command := exec.Command("daybook", args...)
+	command := exec.Command(program, args...)
 	command.Env = append(os.Environ(), storeVariable+"="+store)
 	return start(dir, command)
 }

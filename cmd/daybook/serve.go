@@ -24,6 +24,7 @@ type serveFlags struct {
 	grace     time.Duration
 	limits    daybook.Limits
 	api       httpapi.Options
+	upkeep    upkeepFlags
 }
 
 func (p *program) serveCommand() *cobra.Command {
@@ -40,9 +41,15 @@ The server knows no users and listens on this machine only, unless --listen
 says otherwise. Put a proxy that asks who is there in front of it before you
 open it to others.
 
+With --retain the server deletes old records by itself, as "daybook retain" does,
+and with --compact it removes the content of what was deleted from the files, as
+"daybook compact" does: at the start, and then again and again, slowly, so that
+requests do not wait for it. Neither is done unless it is asked for.
+
 Where to look is written to standard output, the log to standard error.`,
 		Example: `  daybook serve
   daybook serve --store file:/var/lib/daybook --listen 127.0.0.1:7071 --log-format json
+  daybook serve --retain session=90d --retain sensor=10000 --compact 1d
   daybook serve --store mem: --listen 127.0.0.1:0     # any free port`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return p.serve(command.Context(), f) },
@@ -58,6 +65,11 @@ Where to look is written to standard output, the log to standard error.`,
 	flags.Int64Var(&f.limits.Events, "max-events", 0, "the most events that one append may have (default 10,000)")
 	flags.DurationVar(&f.api.Heartbeat, "heartbeat", 0, "how long a live stream may be silent (default 15s)")
 	flags.StringArrayVar(&f.api.TrustedOrigins, "trusted-origin", nil, "an origin whose web pages may write, like https://console.example.org; may be given again")
+	flags.StringArrayVar(&f.upkeep.retain, "retain", nil, `delete what is older, or more: TYPE=AGE or TYPE=COUNT, like session=90d or sensor=10000;
+"*" is every other type; may be given again`)
+	flags.StringVar(&f.upkeep.retainEvery, "retain-every", "1h", "how long after one retention the next begins")
+	flags.StringVar(&f.upkeep.compact, "compact", "", "remove the content of what was deleted from the files, so often: 1d, 12h (default never)")
+	flags.Int64Var(&f.upkeep.compactRate, "compact-rate", 0, "how fast that reads and writes, in bytes a second (default 16 MiB)")
 	return command
 }
 
@@ -74,6 +86,10 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	upkeep, err := newUpkeep(&f.upkeep, log)
+	if err != nil {
+		return err
+	}
 	// Before the store is opened, which makes one where none was.
 	listener, err := listen(ctx, f.listen)
 	if err != nil {
@@ -86,12 +102,17 @@ func (p *program) serve(ctx context.Context, f serveFlags) error {
 	}
 	store := daybook.New(driver, &daybook.Options{Limits: f.limits})
 	defer store.Close()
+	if err := upkeep.of(driver, store); err != nil {
+		return err
+	}
 	if err := p.announce(listener.Addr()); err != nil {
 		return err
 	}
 	f.api.Version, f.api.Logger = version(), log
 	log.Info("serving", "address", listener.Addr().String(), "store", shown(p.address()), "version", version())
+	ended := upkeep.start(ctx)
 	err = httpapi.Serve(ctx, listener, httpapi.New(store, &f.api), &httpapi.ServerOptions{Grace: f.grace, Logger: log})
+	ended()
 	if closing := store.Close(); err == nil {
 		err = closing
 	}
@@ -107,6 +128,7 @@ func (f *serveFlags) check() error {
 	}{
 		{"grace", int64(f.grace)}, {"heartbeat", int64(f.api.Heartbeat)}, {"max-body", f.api.MaxBody}, {"max-append-bytes", f.limits.AppendBytes},
 		{"max-event-bytes", f.limits.EventBytes}, {"max-events", f.limits.Events},
+		{"compact-rate", f.upkeep.compactRate},
 	} {
 		if number.value < 0 {
 			return usagef("--%s: must not be negative", number.flag)

@@ -25,6 +25,9 @@ type Tally struct {
 	Partitions  int64
 	StreamTypes int64
 	Types       int64
+	Deletions   int64
+	DeletionIDs int64
+	Hidings     int64
 }
 
 // Check reads every piece of an index that Open has not verified, and decodes
@@ -127,9 +130,15 @@ func (c *checking) entry(key, value []byte) error {
 	case keyClaim:
 		c.tally.Claims++
 		return nil
-	case keyDeletion, keyDeletionID: // who wrote them knows what they mean
+	case keyDeletion: // who wrote it knows what it means
+		c.tally.Deletions++
 		return nil
+	case keyDeletionID:
+		c.tally.DeletionIDs++
+		_, err := decodeNumber(value)
+		return err
 	case keyHiding:
+		c.tally.Hidings++
 		_, err := decodeHiding(value)
 		return err
 	case keyStream:

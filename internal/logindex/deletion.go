@@ -128,13 +128,18 @@ func (r *Run) DeletionNumber(id daybook.ID) (number daybook.DeletionNumber, ok b
 		if ok = bytes.Equal(found, key); !ok {
 			return nil
 		}
-		d := decoder{rest: value}
-		if number = daybook.DeletionNumber(d.uvarint()); !d.done() || number < 1 {
-			return fmt.Errorf("%w: the number of a deletion cannot be decoded", ErrDamaged)
-		}
-		return nil
+		number, err = decodeNumber(value)
+		return err
 	})
 	return number, ok && err == nil, err
+}
+
+func decodeNumber(value []byte) (number daybook.DeletionNumber, err error) {
+	d := decoder{rest: value}
+	if number = daybook.DeletionNumber(d.uvarint()); !d.done() || number < 1 {
+		return 0, fmt.Errorf("%w: the number of a deletion cannot be decoded", ErrDamaged)
+	}
+	return number, nil
 }
 
 // StreamHiding is a stream and what is hidden of it.

@@ -14,27 +14,37 @@ import (
 // ask brings the log up to date and calls answer with it. While the log is
 // damaged nobody knows how it goes on, so nothing is answered from the index.
 func (d *Driver) ask(answer func(*log)) error {
-	if err := d.refresh(); err != nil {
-		return err
-	}
-	d.log.mu.RLock()
-	defer d.log.mu.RUnlock()
+	return d.with(func(l *log) error { return l.ask(answer) })
+}
+
+// ask calls answer with the log, unless that is closed or damaged.
+func (l *log) ask(answer func(*log)) error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
 	switch {
-	case d.log.closed:
+	case l.closed:
 		return daybook.ErrClosed
-	case d.log.damage != nil:
-		return d.log.damage
+	case l.damage != nil:
+		return l.damage
 	}
-	answer(d.log)
-	return d.log.index.sealed.failure()
+	answer(l)
+	return l.index.sealed.failure()
 }
 
 // Head implements daybook.HeadReader.
 func (d *Driver) Head(_ context.Context, id daybook.StreamID) (head daybook.Head, err error) {
-	x := &d.log.index
+	err = d.with(func(l *log) (err error) {
+		head, err = l.headOf(id)
+		return err
+	})
+	return head, err
+}
+
+func (l *log) headOf(id daybook.StreamID) (head daybook.Head, err error) {
+	x := &l.index
 	for {
 		known := false
-		err = d.ask(func(l *log) { head, known = l.index.recentHead(id) })
+		err = l.ask(func(l *log) { head, known = l.index.recentHead(id) })
 		if err == nil && !known {
 			// Files are read without the lock of the log: writers need not wait.
 			head = x.sealed.head(id)
@@ -67,9 +77,12 @@ func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 	}
 	for {
 		// Asked for before the look at the end, so that nothing slips between.
-		grown := d.log.growing()
+		var grown <-chan struct{}
 		var end daybook.Position
-		if err := d.ask(func(l *log) { end = l.index.shown.last }); err != nil {
+		if err := d.with(func(l *log) error {
+			grown = l.growing()
+			return l.ask(func(l *log) { end = l.index.shown.last })
+		}); err != nil {
 			return err
 		}
 		if end > after {
@@ -88,12 +101,17 @@ func (d *Driver) Wait(ctx context.Context, after daybook.Position) error {
 func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.Seq2[daybook.StreamHead, error] {
 	return func(yield func(daybook.StreamHead, error) bool) {
 		var recent []daybook.StreamHead
-		if err := d.ask(func(l *log) { recent = l.index.recentHeads(list.After) }); err != nil {
+		l, err := d.hold()
+		if err == nil {
+			defer d.letGo(l)
+			err = l.ask(func(l *log) { recent = l.index.recentHeads(list.After) })
+		}
+		if err != nil {
 			yield(daybook.StreamHead{}, err)
 			return
 		}
 		left := list.Limit
-		for head, err := range withRecent(recent, d.log.index.sealed.streams(list.After)) {
+		for head, err := range withRecent(recent, l.index.sealed.streams(list.After)) {
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -101,7 +119,7 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 				yield(daybook.StreamHead{}, err)
 				return
 			}
-			head.Head = headBehind(head.Head, d.log.index.hidings.of(head.Stream, shownView))
+			head.Head = headBehind(head.Head, l.index.hidings.of(head.Stream, shownView))
 			if !list.Filter.MatchesStream(head.Stream) || !head.Exists() {
 				continue
 			}

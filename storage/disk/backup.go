@@ -37,13 +37,17 @@ type Copied struct {
 	LastRecorded time.Time
 	// LeftOut is what stands behind the end of the copy; nil if nothing does.
 	LeftOut *LeftOut
+	// Deletions are those that a restore to a position or a time recorded at the
+	// end of the copy: one for each stream of which a compaction had removed
+	// content in front of the bound, by a deletion behind it.
+	Deletions int
 }
 
 // LeftOut is a piece at the end of a log that was not copied.
 type LeftOut struct {
 	Bytes   int64
 	From    daybook.Position // nothing below it was left out
-	Through daybook.Position // the end of what was left out; 0 where that was not read
+	Through daybook.Position // the end of what was left out; below From if it holds no records; 0 where that was not read
 	Reason  string
 }
 
@@ -75,16 +79,22 @@ func Backup(ctx context.Context, dir, target string, options *BackupOptions) (Co
 			return c.report, nil
 		}
 		// The writer may have put another file in the place of one that was read.
-		if attempt < backupAttempts && c.hasChanged(err) {
+		if c.hasChanged(err) && mayRepeat(err, attempt) {
 			continue
 		}
 		return Copied{}, fmt.Errorf("disk: back up %s to %s: %w", dir, target, err)
 	}
 }
 
-// backupAttempts is how often a backup is begun of a store whose files are
+// copyAttempts is how often a copy is begun of a store whose files are
 // replaced while they are read.
-const backupAttempts = 5
+const copyAttempts = 5
+
+// mayRepeat reports whether a copy is begun once more. What was copied stays, so
+// where files were compacted each attempt has less to do.
+func mayRepeat(err error, attempt int) bool {
+	return attempt < copyAttempts || attempt < mostLists && errors.Is(err, fs.ErrNotExist)
+}
 
 // OccupiedError says that a directory holds something that a copy must not be
 // put among. Nothing in it was touched: name another, or empty it.
@@ -150,8 +160,9 @@ func (c *copying) ahead() error {
 	return &OccupiedError{Dir: c.to, Reason: "the copy in it has records that the store has not"}
 }
 
-// checkHistory looks in the source for the last changeset of an earlier backup.
-// Both go on from one beginning, and only there can they have parted.
+// checkHistory looks in the source for the last changeset, or deletion, of an
+// earlier backup. Both go on from one beginning, and only there can they have
+// parted.
 func (c *copying) checkHistory(there *survey) error {
 	var last frameHeader
 	for i := len(there.found) - 1; i >= 0 && last.position == 0; i-- {
@@ -160,7 +171,12 @@ func (c *copying) checkHistory(there *survey) error {
 		if there.marked && f.header.first == there.mark.segment {
 			limit = min(limit, there.mark.visible)
 		}
-		if err := c.eachFrame(f, limit, func(fr *frame) bool { last = fr.frameHeader; return true }); err != nil {
+		if err := c.eachFrame(f, limit, func(fr *frame) bool {
+			if fr.isChangeset() || fr.kind == kindDeletion { // the others have no ids
+				last = fr.frameHeader
+			}
+			return true
+		}); err != nil {
 			return err
 		}
 	}
@@ -170,7 +186,8 @@ func (c *copying) checkHistory(there *survey) error {
 	same := false
 	for i := range c.found.found {
 		f := &c.found.found[i]
-		if i+1 < len(c.found.found) && c.found.found[i+1].header.first <= last.position || f.header.first > last.position {
+		// A deletion at the end of a segment has the position that the next begins with.
+		if i+1 < len(c.found.found) && c.found.found[i+1].header.first < last.position || f.header.first > last.position {
 			continue
 		}
 		err := c.eachFrame(f, f.size, func(fr *frame) bool {
@@ -225,9 +242,10 @@ func (c *copying) hasChanged(err error) bool {
 	if err != nil || len(now.found) < len(c.found.found) {
 		return err == nil
 	}
-	for i := range c.found.found[:max(0, len(c.found.found)-1)] {
+	for i := range c.found.found {
 		a, b := &c.found.found[i], &now.found[i]
-		if a.seed != b.seed || a.size != b.size || a.sealed != b.sealed {
+		grows := i == len(c.found.found)-1
+		if a.name != b.name || !grows && (a.seed != b.seed || a.size != b.size || a.sealed != b.sealed) {
 			return true
 		}
 	}

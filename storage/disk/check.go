@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
@@ -91,7 +90,7 @@ const (
 // positions, ordinals, times, versions and changeset numbers follow each other,
 // and that the index files give every answer as the segments do: ids of
 // appends, claims, heads, changesets of streams, positions by type, tag,
-// partition and stream type.
+// partition and stream type, deletions and what they hide.
 //
 // A store without index files is read whole, to find its end. Deep takes
 // memory for each stream and claim, and for the index of one segment. What
@@ -116,20 +115,29 @@ func Check(ctx context.Context, dir string, options *CheckOptions) (CheckReport,
 		if err != nil {
 			return c.report, fmt.Errorf("disk: check %s: %w", dir, err)
 		}
-		// Files that a writer began to change, unnoticed, look wrong.
-		if c.report.OK() || c.report.Live || attempt == checkAttempts || !c.isLive() {
+		if c.report.OK() || attempt == checkAttempts || !c.hasChanged() {
 			return c.report, nil
 		}
 	}
 }
 
-// checkAttempts is how often a check is begun of a store that is opened
-// meanwhile.
-const checkAttempts = 3
+// checkAttempts is how often a check is begun of a store that is changed
+// meanwhile otherwise than by appends.
+const checkAttempts = 5
 
-func (c *check) isLive() bool {
+// hasChanged reports whether files may look wrong because a writer has begun to
+// change them, unnoticed, or has compacted segments.
+func (c *check) hasChanged() bool {
 	found, err := takeSurvey(c.fs, c.dir, true)
-	return err == nil && found.live
+	if err != nil || found.live && !c.report.Live {
+		return err == nil
+	}
+	for i := range min(len(found.found), len(c.segments)) {
+		if found.found[i].name != c.segments[i].name {
+			return true
+		}
+	}
+	return false
 }
 
 // check is a check on its way.
@@ -227,88 +235,6 @@ func (c *check) gather() (err error) {
 	return c.chain(&found)
 }
 
-// chain checks the headers and sizes of all segments, and that none is missing.
-func (c *check) chain(found *survey) error {
-	names, err := c.fs.List(c.dir)
-	if err != nil {
-		return err
-	}
-	latest := latestGenerations(names)
-	for _, name := range names {
-		first, ok := segmentFirst(name)
-		ok = ok && latest[first] == name
-		// What was begun meanwhile may be listed in part.
-		if !ok || found.bounded() && first > found.mark.segment {
-			continue
-		}
-		if err := c.link(name, first); err != nil {
-			return err
-		}
-	}
-	c.report.Segments = len(c.segments)
-	if n := len(c.segments); n > 0 && found.bounded() && c.segments[n-1].header.first == found.mark.segment {
-		c.segments[n-1].limit = min(c.segments[n-1].limit, found.mark.visible)
-	}
-	return nil
-}
-
-// link looks at the segment of a name behind those that were looked at.
-func (c *check) link(name string, first daybook.Position) error {
-	f := checkedSegment{foundSegment: foundSegment{name: filepath.Join(c.dir, name)}}
-	file, err := c.fs.Open(f.name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if f.size, err = file.Size(); err != nil {
-		return err
-	}
-	b, err := headerOf(file)
-	if err != nil {
-		return err
-	}
-	var reason string
-	f.header, f.seed, reason = decodeSegmentHeader(b)
-	switch {
-	case reason != "":
-	case f.header.store != c.report.ID:
-		reason = fmt.Sprintf("the segment belongs to another store, %s", f.header.store)
-	case f.header.first != first:
-		reason = fmt.Sprintf("the segment begins at position %d, not where its name says", f.header.first)
-	case f.header.generation > 0:
-		if f.compacted, reason, err = readCompacted(file, f.seed); err != nil {
-			return err
-		}
-	}
-	f.limit, f.sound = f.size, reason == ""
-	if n := len(c.segments); f.sound && n > 0 {
-		c.follow(&c.segments[n-1], &f)
-	} else if f.sound && f.header.previous != 0 {
-		c.foundDamage(BrokenChain, missingSegment(c.dir, f.header.previous))
-	}
-	if reason != "" {
-		c.found(Problem{Kind: BrokenChain, File: f.name, Position: first, Reason: reason})
-	}
-	c.segments = append(c.segments, f)
-	c.report.SegmentBytes += f.size
-	return nil
-}
-
-// follow checks that a segment follows the one before it.
-func (c *check) follow(before, f *checkedSegment) {
-	first, _ := segmentFirst(filepath.Base(before.name))
-	if f.header.previous != first {
-		c.foundDamage(BrokenChain, missingSegment(c.dir, f.header.previous))
-		return
-	}
-	before.sealed = before.compacted.sizeFor(f.header.previousBytes)
-	if before.size != before.sealed {
-		fault := wrongSize(&before.foundSegment)
-		c.found(Problem{Kind: BrokenChain, File: before.name, Offset: fault.offset, Position: first, Reason: fault.reason})
-	}
-	before.limit = min(before.limit, before.sealed)
-}
-
 // openingFinds opens the store for reading, and takes over what that says.
 func (c *check) openingFinds() error {
 	d, err := Open(c.dir, &Options{ReadOnly: true, FS: c.fs})
@@ -327,8 +253,10 @@ func (c *check) openingFinds() error {
 	if r.Damage == nil {
 		// A segment may have been begun meanwhile, or not be shown yet.
 		n := min(len(d.log.segments), len(c.segments))
-		c.segments[n-1].limit = d.log.segments[n-1].end
 		c.segments = c.segments[:n]
+		if last := &c.segments[n-1]; last.name == d.log.segments[n-1].name {
+			last.limit = d.log.segments[n-1].end
+		}
 	}
 	if r.Cut != nil {
 		c.note("%s ends with %d bytes of an append that was never acknowledged; the next writer drops them", r.Cut.File, r.Cut.Length)

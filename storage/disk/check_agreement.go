@@ -18,6 +18,7 @@ type agreement struct {
 	totals  logindex.Totals
 	streams map[daybook.StreamID]bool
 	claims  map[claimKey]bool
+	hidden  map[daybook.StreamID]logindex.Hiding
 	told    int // problems that were told
 }
 
@@ -26,7 +27,9 @@ type agreement struct {
 const maxDisagreements = 10
 
 func newAgreement(l *logCheck, row *checkedRow) *agreement {
-	return &agreement{checkedRow: row, log: l, streams: map[daybook.StreamID]bool{}, claims: map[claimKey]bool{}}
+	return &agreement{
+		checkedRow: row, log: l, streams: map[daybook.StreamID]bool{}, claims: map[claimKey]bool{}, hidden: map[daybook.StreamID]logindex.Hiding{},
+	}
 }
 
 func (a *agreement) differ(position daybook.Position, format string, args ...any) {
@@ -50,7 +53,7 @@ func (a *agreement) compare(p *part, frames map[int64]daybook.Position, limit in
 	for key := range p.holders {
 		a.claims[key] = true
 	}
-	steps := []func(*part) error{a.appends, a.changesets, a.lists}
+	steps := []func(*part) error{a.appends, a.changesets, a.lists, a.deletions}
 	for _, step := range steps {
 		if err := step(p); err != nil && !damaged(err) {
 			return err
@@ -194,24 +197,43 @@ func (a *agreement) marks(segment int, frames map[int64]daybook.Position, limit 
 
 // end compares what an index tells of all of its segments.
 func (a *agreement) end() error {
+	for _, step := range []func() error{a.heads, a.holders, a.hidings} {
+		err := step()
+		if damaged(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if a.told == 0 {
+		a.counts()
+	}
+	if more := a.told - maxDisagreements; more > 0 {
+		a.log.note("%s differs in %d more answers", a.name, more)
+	}
+	return nil
+}
+
+// heads compares where the streams end.
+func (a *agreement) heads() error {
 	for id := range a.streams {
 		head, known, err := a.run.Head(id)
 		if err != nil {
-			if damaged(err) {
-				return nil
-			}
 			return err
 		}
 		if want := a.log.chain.heads[id]; !known || head != want {
 			a.differ(want.Position, "stream %q ends at version %d, changeset %d; it says %d, %d", id, want.Version, want.Changeset, head.Version, head.Changeset)
 		}
 	}
+	return nil
+}
+
+// holders compares who holds the claims.
+func (a *agreement) holders() error {
 	for key := range a.claims {
-		holder, _, known, err := a.run.Claim(key.partition, key.claim)
+		holder, since, known, err := a.run.Claim(key.partition, key.claim)
 		if err != nil {
-			if damaged(err) {
-				return nil
-			}
 			return err
 		}
 		want := a.log.holders[key]
@@ -221,15 +243,10 @@ func (a *agreement) end() error {
 		if known {
 			a.tally.Claims++
 		}
-		if holder.Name != want.stream.Name || !known && (want.held || a.from > 0) {
-			a.differ(a.first, "claim %s %q is held by stream %q, it says by %q", key.claim.Kind, key.claim.Value, want.stream.Name, holder.Name)
+		if holder.Name != want.stream.Name || since != want.since || !known && (want.held || a.from > 0) {
+			a.differ(a.first, "claim %s %q is held by stream %q since version %d, it says by %q since %d",
+				key.claim.Kind, key.claim.Value, want.stream.Name, want.since, holder.Name, since)
 		}
-	}
-	if a.told == 0 {
-		a.counts()
-	}
-	if more := a.told - maxDisagreements; more > 0 {
-		a.log.note("%s differs in %d more answers", a.name, more)
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package disk
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"slices"
 
 	"github.com/daybook-go/daybook"
 )
@@ -52,6 +54,18 @@ func (l *logCheck) segment(number int) error {
 	if number > 0 && f.header.previous != l.segments[number-1].header.first || number == 0 && f.header.previous != 0 {
 		l.lose() // one is missing in between
 	}
+	file, err := l.fs.Open(f.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := l.lookAgain(number); err != nil {
+			return err
+		}
+		l.without(number)
+		return l.segment(number)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	limit := f.limit
 	for i := range l.rows {
 		if row := &l.rows[i]; row.from == number {
@@ -61,11 +75,6 @@ func (l *logCheck) segment(number int) error {
 	if l.row != nil && l.row.part(l.check) {
 		limit = l.row.run.Segments()[0].Bytes
 	}
-	file, err := l.fs.Open(f.name)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
 	r := &frameReader{source: file, seed: f.seed, limit: limit, chunk: scanChunk}
 	if err := l.stretch(number, r, segmentHeaderSize); err != nil {
 		return err
@@ -75,6 +84,18 @@ func (l *logCheck) segment(number int) error {
 		return l.stretch(number, r, limit)
 	}
 	return nil
+}
+
+// without takes away the index file of a segment that was compacted meanwhile.
+func (l *logCheck) without(number int) {
+	l.rows = slices.DeleteFunc(l.rows, func(r checkedRow) bool {
+		if r.from > number || r.to < number {
+			return false
+		}
+		l.note("%s was not compared with the log: a compaction has put another in its place", r.name)
+		return true
+	})
+	l.row = nil
 }
 
 // stretch checks a segment from an offset to the limit of its reader, and ends

@@ -13,6 +13,17 @@ import (
 type CompactOptions struct {
 	// ScrubsOnly leaves alone what was deleted without a scrub.
 	ScrubsOnly bool
+	// After leaves alone what deletions up to this one took: the LastDeletion of
+	// an earlier run with the same ScrubsOnly, which carried them out. So a run
+	// looks only at what was deleted since. Default: it looks at all that ever was;
+	// besides, that removes claims that streams have given back since.
+	After daybook.DeletionNumber
+	// Pace is told how many bytes were read and written since it was called last,
+	// about every MiB, and may wait, for at most as long as ctx lasts: so others
+	// get their share of the disk, and what is written is synced piece by piece.
+	// Its error ends the run. Default: it is made as fast as it goes. Nothing is
+	// locked meanwhile that an append, or a read, needs.
+	Pace func(ctx context.Context, bytes int64) error
 	// Progress is told after each segment how many of how many were looked at, in
 	// the goroutine of the caller.
 	Progress func(done, total int)
@@ -23,6 +34,9 @@ type CompactReport struct {
 	Segments   int   // that were written anew
 	Changesets int64 // whose content was removed
 	Bytes      int64 // by which the log is smaller; below 0 where hardly anything was removed
+	// LastDeletion is the last deletion that was there when the run began. If the
+	// run ended without an error, it has carried out all up to that.
+	LastDeletion daybook.DeletionNumber
 }
 
 // Compact removes from the files the content of what was deleted, and so does
@@ -66,6 +80,7 @@ type compaction struct {
 	report  CompactReport
 	until   daybook.DeletionNumber // the last that it carries out
 	targets map[daybook.StreamID]daybook.Version
+	unpaced int64 // bytes that Pace was not told of
 	// Of the segment that is written anew:
 	removed  int64 // changesets whose content was removed
 	released bool  // a claim was removed that its changeset does not hold any more
@@ -82,6 +97,9 @@ func (c *compaction) run(ctx context.Context) error {
 	pending, err := c.findTargets(ctx)
 	if err != nil || c.until == 0 {
 		return err
+	}
+	if len(c.targets) == 0 && !pending {
+		return c.removeLeft()
 	}
 	segments, err := c.findSegments(ctx)
 	if err != nil {
@@ -142,7 +160,7 @@ func (c *compaction) segment(ctx context.Context, number int) error {
 	due, err := c.isDue(ctx, row.span[number-row.first])
 	for due && err == nil {
 		if row = x.rowOf(number); len(row.span) > 1 {
-			err = x.rebuild(ctx, row)
+			err = x.rebuild(row, c.paced(ctx))
 			continue
 		}
 		if err = c.replace(ctx, row); !errors.Is(err, errStopped) || c.driver.life.Err() != nil {
@@ -163,7 +181,7 @@ func (c *compaction) replace(ctx context.Context, row *sealedRow) error {
 		return err
 	}
 	var again *sealedRow
-	p, err := x.read(s, nil)
+	p, err := x.readPaced(s, nil, c.paced(ctx))
 	if err == nil {
 		again, err = x.writePart(s, p)
 	}

@@ -15,8 +15,9 @@ import (
 // findTargets finds out of which streams content is to be removed, and through
 // which version. It reports whether there are scrubs that were not done.
 func (c *compaction) findTargets(ctx context.Context) (pending bool, err error) {
-	c.targets = map[daybook.StreamID]daybook.Version{}
-	for deletion, err := range c.driver.ReadDeletions(ctx, daybook.DeletionRead{}) {
+	c.targets, c.until = map[daybook.StreamID]daybook.Version{}, c.options.After
+	defer func() { c.report.LastDeletion = c.until }()
+	for deletion, err := range c.driver.ReadDeletions(ctx, daybook.DeletionRead{After: c.options.After}) {
 		if err != nil {
 			return false, err
 		}
@@ -47,16 +48,23 @@ func (c *compaction) findSegments(ctx context.Context) ([]int, error) {
 	x := c.log.index.sealed
 	found := map[int]bool{}
 	for id, through := range c.targets {
-		x.each(false, func(r *sealedRow) (bool, error) {
-			for f, err := range r.Changesets(id, 0, through, false) {
+		var unreadable error // of the log, not of the index
+		x.each(true, func(r *sealedRow) (done bool, err error) {
+			for f, err := range r.Changesets(id, 0, through, true) {
 				if err != nil {
 					return false, err
+				}
+				if c.options.After > 0 {
+					done, unreadable = c.isBare(r.span[f.Place.Segment()], f.Place.Offset())
+					if done || unreadable != nil {
+						return true, nil
+					}
 				}
 				found[r.place(f.Place).segment()] = true
 			}
 			return false, nil
 		})
-		if err := errors.Join(ctx.Err(), x.failure()); err != nil {
+		if err := errors.Join(ctx.Err(), x.failure(), unreadable); err != nil {
 			return nil, err
 		}
 	}
@@ -68,6 +76,17 @@ func (c *compaction) findSegments(ctx context.Context) ([]int, error) {
 	}
 	slices.Sort(numbers)
 	return numbers, nil
+}
+
+// isBare reports whether a changeset has lost its content already. So have those
+// before it in its stream: they go from the oldest on.
+func (c *compaction) isBare(s *segment, offset int64) (bool, error) {
+	var f frame
+	err := c.log.reader(s, s.end, frameHeaderSize).skim(&f, offset)
+	if err != nil {
+		return false, c.explain(s, err)
+	}
+	return f.kind == kindBones, nil
 }
 
 // inMemory returns the number of the last segment with frames of the targets that

@@ -11,6 +11,36 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
+// paceBytes is how much is read and written between two calls of Pace.
+const paceBytes = 1 << 20
+
+// pace counts bytes that were read, and waits if need be, or until ctx ends.
+func (c *compaction) pace(ctx context.Context, bytes int64) error {
+	if c.unpaced += bytes; c.options.Pace == nil || c.unpaced < paceBytes {
+		return ctx.Err()
+	}
+	bytes, c.unpaced = c.unpaced, 0
+	return errors.Join(ctx.Err(), c.options.Pace(ctx, bytes))
+}
+
+func (c *compaction) paced(ctx context.Context) func(bytes int64) error {
+	return func(bytes int64) error { return c.pace(ctx, bytes) }
+}
+
+// paceWriting is pace for bytes that are on their way to a file. A sync of all of
+// it at the end would hold up those of the log.
+func (c *compaction) paceWriting(ctx context.Context, bytes int64, to *bufio.Writer, file File) error {
+	if c.options.Pace != nil && c.unpaced+bytes >= paceBytes {
+		if err := to.Flush(); err != nil {
+			return err
+		}
+		if err := file.Sync(); err != nil {
+			return err
+		}
+	}
+	return c.pace(ctx, bytes)
+}
+
 // rewrite writes a segment anew without the content of the targets.
 func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error) {
 	s := &segment{number: old.number, header: old.header}
@@ -27,7 +57,7 @@ func (c *compaction) rewrite(ctx context.Context, old *segment) (*segment, error
 		if _, err := to.Write(append(header, make([]byte, compactedSize)...)); err != nil {
 			return err
 		}
-		size, err := c.copy(ctx, old, s, to)
+		size, err := c.copy(old, s, to, func(bytes int64) error { return c.paceWriting(ctx, bytes, to, file) })
 		if err == nil {
 			err = to.Flush()
 		}
@@ -59,7 +89,7 @@ func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 		if err == nil && changed {
 			err = errDue
 		}
-		return errors.Join(err, ctx.Err())
+		return errors.Join(err, c.pace(ctx, f.size()))
 	})
 	if errors.Is(err, errDue) {
 		return true, nil
@@ -69,16 +99,16 @@ func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 
 // copy writes the frames of a segment behind the first of the new one. It returns
 // what that must tell, with the size of what it wrote.
-func (c *compaction) copy(ctx context.Context, old, s *segment, to io.Writer) (size compacted, err error) {
-	size.original = old.end
+func (c *compaction) copy(old, s *segment, to io.Writer, pace func(bytes int64) error) (size compacted, err error) {
+	c.log.mu.RLock()
+	size.original = c.log.segments[old.number+1].header.previousBytes
+	c.log.mu.RUnlock()
 	offset := int64(segmentHeaderSize + compactedSize)
 	s.mark(segmentHeaderSize, s.header.first, s.header.floor, true)
 	header := make([]byte, frameHeaderSize)
 	_, err = c.log.reader(old, old.end, scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 		if f.kind == kindCompacted {
-			before, _ := decodeCompacted(f)
-			size.original = before.original
-			return ctx.Err()
+			return nil
 		}
 		body, changed, err := c.after(f)
 		if err != nil {
@@ -99,7 +129,7 @@ func (c *compaction) copy(ctx context.Context, old, s *segment, to io.Writer) (s
 		}
 		_, err = to.Write(body)
 		offset += h.size()
-		return errors.Join(err, ctx.Err())
+		return errors.Join(err, pace(f.size()+h.size()))
 	})
 	size.now = offset - segmentHeaderSize - compactedSize
 	return size, c.explain(old, err)

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +27,7 @@ type copying struct {
 	end    int64            // of the last segment: that of an append
 	last   daybook.Position // of the source; 0 where that was not read
 	there  map[string]bool  // what the target holds
+	stale  []string         // segments that it holds, of which the source has another generation
 	mark   endMark          // of the target
 	total  int64
 	done   int64
@@ -222,6 +222,7 @@ func (c *copying) copyAll() error {
 	w := &copyWalk{until: c.until}
 	end, last := int64(0), (*foundSegment)(nil)
 	passed := false
+	var later []wantedSegment
 	for _, f := range wanted {
 		last = f.foundSegment
 		w.last = max(w.last, f.header.first-1)
@@ -231,6 +232,12 @@ func (c *copying) copyAll() error {
 			end = f.limit
 			continue
 		}
+		// What a compaction removed, the deletions behind it tell: they must be
+		// there first, or there would be a log that misses something.
+		if f.stale && !c.until.bounds() {
+			later, end = append(later, f), f.limit
+			continue
+		}
 		if end, passed, err = c.copyOne(f, w); err != nil {
 			return err
 		}
@@ -238,111 +245,16 @@ func (c *copying) copyAll() error {
 			break
 		}
 	}
+	for _, f := range later {
+		if _, _, err = c.copyOne(f, &copyWalk{last: f.header.first - 1}); err != nil {
+			return err
+		}
+	}
 	if fault := c.found.fault; fault != nil && !passed && last == c.lastFound() &&
 		(c.until.position == 0 || c.until.position >= fault.Position) {
 		return fault
 	}
 	return c.finish(last, end, w)
-}
-
-// wantedSegment is a segment that the copy has.
-type wantedSegment struct {
-	*foundSegment
-	limit int64 // how much of it is wanted at most
-	kept  bool  // it is there already
-}
-
-// plan says which segments the copy has, and which of them must be copied.
-func (c *copying) plan() (wanted []wantedSegment, err error) {
-	changed := false
-	for i := range c.found.found {
-		f := &c.found.found[i]
-		if i > 0 && c.until.passed(f.header.first, f.header.floor) {
-			break
-		}
-		want := wantedSegment{foundSegment: f, limit: f.sealed}
-		switch {
-		case i < len(c.found.found)-1:
-			if f.size != f.sealed {
-				return nil, corruptAt(f, wrongSize(f), 0)
-			}
-		case c.found.fault != nil:
-			want.limit = f.size
-		default:
-			want.limit = c.end
-		}
-		if want.kept, err = c.isThere(f, want.limit); err != nil {
-			return nil, err
-		}
-		wanted = append(wanted, want)
-	}
-	if c.until.bounds() {
-		wanted[len(wanted)-1].kept = false // the bound may lie in it
-	}
-	for i := range wanted {
-		if !wanted[i].kept {
-			c.total += wanted[i].limit
-			changed = changed || c.there[filepath.Base(wanted[i].name)]
-		}
-	}
-	if changed {
-		err = c.removeIndexes()
-	}
-	return wanted, err
-}
-
-// comparedBlock is how much of the beginning, and of the end, of a segment is
-// compared, at most.
-const comparedBlock = 4 << 10
-
-// isThere reports whether the target holds a segment as it is: of this size,
-// with this beginning, where its header tells of the ones before it, and this
-// end.
-func (c *copying) isThere(f *foundSegment, limit int64) (bool, error) {
-	if !c.there[filepath.Base(f.name)] {
-		return false, nil
-	}
-	there, err := c.fs.Open(filepath.Join(c.to, filepath.Base(f.name)))
-	if err != nil {
-		return false, err
-	}
-	defer there.Close()
-	if size, err := there.Size(); size != limit || err != nil {
-		return false, err
-	}
-	from, err := c.fs.Open(f.name)
-	if err != nil {
-		return false, err
-	}
-	defer from.Close()
-	block := min(limit, comparedBlock)
-	for _, piece := range [][2]int64{{0, block}, {limit - block, block}} {
-		a, b := make([]byte, piece[1]), make([]byte, piece[1])
-		_, errA := there.ReadAt(a, piece[0])
-		_, errB := from.ReadAt(b, piece[0])
-		for _, err := range []error{errA, errB} {
-			if err != nil && !errors.Is(err, io.EOF) {
-				return false, err
-			}
-		}
-		if !bytes.Equal(a, b) {
-			return false, nil
-		}
-	}
-	return true, nil
-}
-
-// removeIndexes removes the index files of the target: they tell of segments
-// that are about to be replaced.
-func (c *copying) removeIndexes() error {
-	for name := range c.there {
-		if _, _, ok := indexSpan(name); ok {
-			if err := c.fs.Remove(filepath.Join(c.to, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return c.fs.SyncDir(c.to)
 }
 
 // copyOne copies one segment, checks the copy, and cuts it at the bound. It
@@ -377,7 +289,7 @@ func (c *copying) copyOne(f wantedSegment, w *copyWalk) (end int64, passed bool,
 	}
 	c.report.Segments++
 	c.report.Bytes += end
-	if c.there[filepath.Base(f.name)] {
+	if c.there[filepath.Base(f.name)] || f.stale {
 		c.report.Replaced++
 	}
 	return end, passed, nil
@@ -412,9 +324,21 @@ func (c *copying) copyBytes(f wantedSegment, to File) error {
 
 // finish says where the copy ends, and makes it a store.
 func (c *copying) finish(last *foundSegment, end int64, w *copyWalk) error {
-	mark := endMark{store: c.found.ID, segment: last.header.first, visible: end, synced: end, clean: true}
+	behind := end
+	if c.until.bounds() {
+		var err error
+		if behind, err = c.recordRemoval(last, end, w.last); err != nil {
+			return err
+		}
+	}
+	mark := endMark{store: c.found.ID, segment: last.header.first, visible: behind, synced: behind, clean: true}
 	if err := durable.WriteFile(c.fs, filepath.Join(c.to, endName), mark.encode()); err != nil {
 		return err
+	}
+	if len(c.stale) > 0 {
+		if err := c.remove(c.stale); err != nil {
+			return err
+		}
 	}
 	if !c.there[identityName] {
 		data, err := c.found.identity.encode()

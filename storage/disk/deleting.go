@@ -170,10 +170,7 @@ func (x *index) frameOf(id daybook.StreamID, version daybook.Version) (found str
 
 // acceptDeletion puts a deletion into the newest round.
 func (w *writer) acceptDeletion(d *deletion) {
-	body := d.appendBody(nil)
-	for len(body)%frameAlign != 0 {
-		body = append(body, 0)
-	}
+	body := d.body()
 	h := d.header(w.last+1, w.ordinal, body)
 	w.acceptOther(&h, body, d)
 }
@@ -236,7 +233,11 @@ func (d *Driver) ReadDeletions(ctx context.Context, read daybook.DeletionRead) i
 	return func(yield func(daybook.RecordedDeletion, error) bool) {
 		var recent []*deletion
 		var shown tally
-		err := d.ask(func(l *log) { recent, shown = l.index.recentDeletions(read.After), l.index.shown })
+		l, err := d.hold()
+		if err == nil {
+			defer d.letGo(l)
+			err = l.ask(func(l *log) { recent, shown = l.index.recentDeletions(read.After), l.index.shown })
+		}
 		if err != nil {
 			yield(daybook.RecordedDeletion{}, err)
 			return
@@ -254,8 +255,8 @@ func (d *Driver) ReadDeletions(ctx context.Context, read daybook.DeletionRead) i
 			until = recent[0].Receipt.Number
 		}
 		for after := read.After; after+1 < until; {
-			page := d.log.index.sealed.deletions(after)
-			if err := errors.Join(d.log.index.sealed.failure(), ctx.Err()); err != nil || len(page) == 0 {
+			page := l.index.sealed.deletions(after)
+			if err := errors.Join(l.index.sealed.failure(), ctx.Err()); err != nil || len(page) == 0 {
 				if err != nil {
 					yield(daybook.RecordedDeletion{}, err)
 					return
@@ -323,9 +324,14 @@ func (w *writer) lastMatch(c *daybook.Condition) (found daybook.Position, err er
 // records, so far as it is older than what the tally tells: after the stream that
 // may have had it was left without records, by a look at all of them.
 func (d *Driver) longestStream(ctx context.Context) (longest daybook.ChangesetNumber, err error) {
+	l, err := d.hold()
+	if err != nil {
+		return 0, err
+	}
+	defer d.letGo(l)
 	var emptying daybook.DeletionNumber
 	known := false
-	err = d.ask(func(l *log) {
+	err = l.ask(func(l *log) {
 		emptying = l.index.shown.emptying
 		known, longest = l.index.walked.emptying == emptying, l.index.walked.longest
 	})
@@ -339,8 +345,8 @@ func (d *Driver) longestStream(ctx context.Context) (longest daybook.ChangesetNu
 		}
 		longest = max(longest, head.Changeset)
 	}
-	d.log.mu.Lock()
-	d.log.index.walked = walkedLongest{emptying, longest}
-	d.log.mu.Unlock()
+	l.mu.Lock()
+	l.index.walked = walkedLongest{emptying, longest}
+	l.mu.Unlock()
 	return longest, nil
 }

@@ -15,6 +15,15 @@ type deletion struct {
 	emptied bool // it left the stream without records, which it had
 }
 
+// body returns the body of the deletion's frame.
+func (d *deletion) body() []byte {
+	body := d.appendBody(nil)
+	for len(body)%frameAlign != 0 {
+		body = append(body, 0)
+	}
+	return body
+}
+
 // appendBody adds what the header of the deletion's frame does not tell.
 func (d *deletion) appendBody(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(d.Deletion.Through))

@@ -32,7 +32,7 @@ import (
 // daybook.DurabilityDisk.
 type Driver struct {
 	options  Options
-	log      *log
+	log      *log // of a store opened for reading only: as it was opened
 	recovery Recovery
 	writer   *writer // nil in a store opened for reading only
 	sealer   *sealer // nil besides while the log is damaged
@@ -55,14 +55,16 @@ type Driver struct {
 func Open(dir string, options *Options) (*Driver, error) {
 	d := &Driver{options: options.withDefaults()}
 	d.life, d.end = context.WithCancel(context.Background())
-	d.log = newLog(dir, d.options.FS)
 	d.recovery.At = d.options.Now()
 	open := d.openWriter
 	if d.options.ReadOnly {
 		open = d.openReader
 	}
 	if err := open(dir); err != nil {
-		return nil, errors.Join(err, d.log.close())
+		if d.log != nil {
+			err = errors.Join(err, d.log.close())
+		}
+		return nil, err
 	}
 	index := &d.log.index
 	d.recovery.Segments, d.recovery.Damage = len(d.log.segments), d.log.damage
@@ -105,10 +107,11 @@ func (d *Driver) openWriter(dir string) (err error) {
 	if err != nil {
 		return opening(dir, err)
 	}
-	s, err := d.scan(dir, &found)
+	s, err := scanStore(dir, &d.options, &found)
 	if err != nil {
 		return opening(dir, err)
 	}
+	d.log = s.log
 	d.recovery.Cut, d.recovery.Reindexed = s.cut, s.reindexed
 	d.recovery.Clean = d.log.damage == nil && found.clean(s)
 	d.writer, err = newWriter(d, &found, lock)
@@ -134,22 +137,25 @@ func syncParent(fsys FS, dir string) error {
 	return err
 }
 
-// scan takes in the log as far as a survey allows. Where an index file is
+// scanStore takes in the log as far as a survey allows. Where an index file is
 // damaged and so is what it was made of, the log is read whole: it tells what
 // is left.
-func (d *Driver) scan(dir string, found *survey) (*scan, error) {
+func scanStore(dir string, options *Options, found *survey) (*scan, error) {
 	for distrusted := false; ; distrusted = true {
-		x := d.log.index.sealed
-		x.store, x.inMemory, x.distrusted = found.ID, d.options.ReadOnly, distrusted
-		s := newScan(d.log)
+		l := newLog(dir, options.FS)
+		x := l.index.sealed
+		x.store, x.inMemory, x.distrusted = found.ID, options.ReadOnly, distrusted
+		s := newScan(l)
 		err := s.run(found)
-		if distrusted || x.failure() == nil {
-			return s, err
+		switch trusted := distrusted || x.failure() == nil; {
+		case trusted && err == nil:
+			return s, nil
+		case trusted:
+			return nil, errors.Join(err, l.close())
 		}
-		if err := d.log.close(); err != nil {
+		if err := l.close(); err != nil {
 			return nil, err
 		}
-		d.log = newLog(dir, d.options.FS)
 	}
 }
 
@@ -300,8 +306,10 @@ func (d *Driver) Close() error {
 		}
 		if d.watch != nil {
 			errs = append(errs, d.watch.close())
+		} else {
+			errs = append(errs, d.log.close())
 		}
-		d.closeErr = errors.Join(append(errs, d.log.close())...)
+		d.closeErr = errors.Join(errs...)
 	})
 	return d.closeErr
 }
@@ -338,9 +346,7 @@ func (d *Driver) admit(ctx context.Context) error {
 
 // readOnly is the answer to a write in a store that is only read.
 func (d *Driver) readOnly() error {
-	d.log.mu.RLock()
-	defer d.log.mu.RUnlock()
-	if d.log.closed {
+	if d.life.Err() != nil {
 		return daybook.ErrClosed
 	}
 	return daybook.ErrReadOnly

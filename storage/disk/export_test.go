@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -77,16 +78,83 @@ func ForgeIndex(dir, other string) error {
 	if err != nil {
 		return err
 	}
-	old, err := filepath.Glob(filepath.Join(dir, "*"+indexSuffix))
+	return forge(to.log, told)
+}
+
+// forge puts an index file into a store that fits its first segment, and tells
+// what a part tells. All others are removed.
+func forge(l *log, told *part) error {
+	old, err := filepath.Glob(l.path("*" + indexSuffix))
 	for _, name := range old {
 		err = errors.Join(err, os.Remove(name))
 	}
 	if err != nil {
 		return err
 	}
-	own := to.log.segments[0]
-	return durable.Write(durable.OS, to.log.path(indexName(1, 1)), func(file File) error {
-		_, err := told.write(&fileWriter{file: file, stopping: &to.log.index.sealed.stopping}, to.log.index.sealed.store, own)
+	x := l.index.sealed
+	return durable.Write(durable.OS, l.path(indexName(1, 1)), func(file File) error {
+		_, err := told.write(&fileWriter{file: file, stopping: &x.stopping}, x.store, l.segments[0])
 		return err
 	})
+}
+
+// SettleIndexes waits until there are index files of all sealed segments, and
+// merges them as far as that is due.
+func SettleIndexes(d *Driver) error {
+	x, s := d.log.index.sealed, d.sealer
+	for {
+		s.mu.Lock()
+		progress, below, failed := s.progress, s.below, s.failed
+		s.mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		if x.next() >= below {
+			break
+		}
+		<-progress
+	}
+	for {
+		x.making.Lock() // the sealer may be merging
+		x.making.Unlock()
+		if _, err := x.merge(); err != nil {
+			return err
+		}
+		x.mu.RLock()
+		_, due := dueForMerge(x.rows)
+		x.mu.RUnlock()
+		if !due {
+			return nil
+		}
+	}
+}
+
+// IndexesAnew returns what the index file of each sealed segment is if that is
+// read alone, by the name of the file.
+func IndexesAnew(dir string) (map[string][]byte, error) {
+	d, err := Open(dir, &Options{ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	x := d.log.index.sealed
+	all := map[string][]byte{}
+	var rows []*sealedRow
+	for _, s := range d.log.segments[:len(d.log.segments)-1] {
+		p, err := x.read(s, rows)
+		if err != nil {
+			return nil, err
+		}
+		var to bytes.Buffer
+		if _, err := p.write(&to, x.store, s); err != nil {
+			return nil, err
+		}
+		all[indexName(s.header.first, s.header.first)] = to.Bytes()
+		row, err := x.writePart(s, p)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row)
+	}
+	return all, nil
 }

@@ -217,7 +217,7 @@ func (l *log) partAsShown() (*part, error) {
 		l.mu.RLock()
 		defer l.mu.RUnlock()
 		return below.head(id), nil
-	})
+	}, unpaced)
 	return again, err
 }
 

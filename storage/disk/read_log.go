@@ -19,26 +19,42 @@ const (
 // ReadLog implements daybook.Driver.
 func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
-		r := logReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), read: read}
-		defer r.release()
-		if err := d.refresh(); err != nil {
-			r.fail(err)
+		if d.watch == nil {
+			d.log.read(ctx, read, yield)
 			return
 		}
-		e, err := d.log.extent()
-		if err != nil {
-			r.fail(err)
-			return
-		}
-		r.log, r.extent = d.log, &e
-		hidden := e.damage != nil && (read.To == 0 || read.To > e.last)
-		if hidden && read.Backwards {
-			r.fail(e.damage)
-			return
-		}
-		if r.walk() && hidden && !r.ended {
-			r.fail(e.damage)
-		}
+		left := read
+		d.readOn(yield, func(l *log, yield func(daybook.Record, error) bool) { l.read(ctx, left, yield) }, func(last daybook.Record, n int) bool {
+			if left.Limit > 0 {
+				left.Limit -= n
+			}
+			if left.Backwards {
+				left.To = last.Position - 1
+				return left.To > left.After
+			}
+			left.After = last.Position
+			return true
+		})
+	}
+}
+
+// read yields what a read of the log asks for.
+func (l *log) read(ctx context.Context, read daybook.LogRead, yield func(daybook.Record, error) bool) {
+	r := logReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), read: read}
+	defer r.release()
+	e, err := l.extent()
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	r.log, r.extent = l, &e
+	hidden := e.damage != nil && (read.To == 0 || read.To > e.last)
+	if hidden && read.Backwards {
+		r.fail(e.damage)
+		return
+	}
+	if r.walk() && hidden && !r.ended {
+		r.fail(e.damage)
 	}
 }
 

@@ -20,28 +20,44 @@ const (
 // ReadStream implements daybook.Driver.
 func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
 	return func(yield func(daybook.Record, error) bool) {
-		r := streamReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), id: id, read: read, guess: frameGuess}
-		defer r.release()
-		if err := d.refresh(); err != nil {
-			r.fail(err)
+		if d.watch == nil {
+			d.log.readStream(ctx, id, read, yield)
 			return
 		}
-		e, head, places, err := d.log.stream(id, read)
-		if err != nil {
-			r.fail(err)
-			return
-		}
-		// What is deleted from now on is shown: so the read is that of one moment.
-		r.log, r.extent, r.through = d.log, &e, head.First-1
-		// Damage hides whatever the stream has above its last known version.
-		hidden := e.damage != nil && (read.To == 0 || read.To > head.Version)
-		if hidden && read.Backwards {
-			r.fail(e.damage)
-			return
-		}
-		if r.pages(places) && hidden && !r.ended {
-			r.fail(e.damage)
-		}
+		left := read
+		d.readOn(yield, func(l *log, yield func(daybook.Record, error) bool) { l.readStream(ctx, id, left, yield) }, func(last daybook.Record, n int) bool {
+			if left.Limit > 0 {
+				left.Limit -= n
+			}
+			if left.Backwards {
+				left.To = last.Version - 1
+				return left.To > 0 && left.To >= left.From
+			}
+			left.From = last.Version + 1
+			return true
+		})
+	}
+}
+
+// readStream yields what a read of a stream asks for.
+func (l *log) readStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead, yield func(daybook.Record, error) bool) {
+	r := streamReader{recordReader: newRecordReader(ctx, yield, read.Limit, read.Backwards, read.Borrow), id: id, read: read, guess: frameGuess}
+	defer r.release()
+	e, head, places, err := l.stream(id, read)
+	if err != nil {
+		r.fail(err)
+		return
+	}
+	// What is deleted from now on is shown: so the read is that of one moment.
+	r.log, r.extent, r.through = l, &e, head.First-1
+	// Damage hides whatever the stream has above its last known version.
+	hidden := e.damage != nil && (read.To == 0 || read.To > head.Version)
+	if hidden && read.Backwards {
+		r.fail(e.damage)
+		return
+	}
+	if r.pages(places) && hidden && !r.ended {
+		r.fail(e.damage)
 	}
 }
 

@@ -34,7 +34,12 @@ type RestoreOptions struct {
 // restored. Any store will do for a backup, also one that is written meanwhile.
 //
 // The log is cut between appends: one of which a part would have to go is left
-// out whole. A ToPosition behind the end of the backup is a *BeyondEndError.
+// out whole. A ToPosition behind the end of the backup is a *BeyondEndError. A
+// deletion has no position: it is restored with what stands in front of it.
+//
+// What a compaction has removed is gone, also from what stood in front of the
+// deletion that asked for it. Where that deletion lies behind the bound, the
+// copy records one of its own (Copied.Deletions).
 //
 // The copy is the same store at an earlier time: it has the id of the backup,
 // and gives the positions and versions behind its end again. Readers that were
@@ -45,15 +50,19 @@ func Restore(ctx context.Context, backup, dir string, options *RestoreOptions) (
 	if options != nil {
 		o = *options
 	}
-	c := newCopying(ctx, o.FS, backup, dir, o.Progress)
-	c.until = until{o.ToPosition, o.ToTime}
-	if err := c.run(c.prepareRestore); err != nil {
+	for attempt := 1; ; attempt++ {
+		c := newCopying(ctx, o.FS, backup, dir, o.Progress)
+		c.until = until{o.ToPosition, o.ToTime}
+		err := c.run(c.prepareRestore)
+		if err == nil {
+			if err = removeNote(c.fs, dir); err == nil {
+				return c.report, nil
+			}
+		} else if c.hasChanged(err) && mayRepeat(err, attempt) {
+			continue // it goes on, with what is there now
+		}
 		return Copied{}, fmt.Errorf("disk: restore %s to %s: %w", backup, dir, err)
 	}
-	if err := removeNote(c.fs, dir); err != nil {
-		return c.report, fmt.Errorf("disk: restore %s to %s: %w", backup, dir, err)
-	}
-	return c.report, nil
 }
 
 // BeyondEndError says that a store cannot be restored to a position that its

@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"errors"
 	"io"
 	"slices"
@@ -30,10 +29,19 @@ func (x *sealed) writePart(s *segment, p *part) (*sealedRow, error) {
 // read reads a segment, and returns what the index would have in memory of it.
 // Before are the indexes of the segments before it that are not used yet.
 func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
+	return x.readPaced(s, before, unpaced)
+}
+
+// unpaced is for who has nothing to say about how fast something goes.
+func unpaced(int64) error { return nil }
+
+// readPaced is read, and tells of each frame how many bytes it has. An error ends
+// it.
+func (x *sealed) readPaced(s *segment, before []*sealedRow, pace func(bytes int64) error) (*part, error) {
 	p := newPart(s.number)
 	err := x.log.readPart(p, s, segmentHeaderSize, s.end, func(id daybook.StreamID) (daybook.Head, error) {
 		return x.headBefore(id, s.number, before)
-	})
+	}, pace)
 	if err == nil {
 		err = x.failure()
 	}
@@ -41,13 +49,16 @@ func (x *sealed) read(s *segment, before []*sealedRow) (*part, error) {
 }
 
 // readPart reads a piece of a segment into an empty part, which needs to know
-// where the streams end before it.
-func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(daybook.StreamID) (daybook.Head, error)) error {
+// where the streams end before it. It tells of each frame how many bytes it has.
+func (l *log) readPart(p *part, s *segment, from, end int64, headBefore func(daybook.StreamID) (daybook.Head, error), pace func(bytes int64) error) error {
 	var held []*summary // of the append that is not whole yet
 	_, err := l.reader(s, end, scanChunk).walk(from, func(f *frame) error {
 		next, ok := summarise(f, s.number)
 		if !ok {
 			return &frameError{offset: f.offset, position: f.position, reason: errUndecodable.Error(), sound: true}
+		}
+		if err := pace(f.size()); err != nil {
+			return err
 		}
 		if next.isOther() {
 			p.addOther(next)
@@ -103,8 +114,9 @@ func (x *sealed) headBefore(id daybook.StreamID, segment int, before []*sealedRo
 }
 
 // rebuild makes the index of a row anew, from its segments, unless somebody
-// else has: one index of each segment, which is also how one is taken apart.
-func (x *sealed) rebuild(ctx context.Context, row *sealedRow) (err error) {
+// else has: one index of each segment, which is also how one is taken apart. An
+// error of pace, which is told how many bytes were read, ends it.
+func (x *sealed) rebuild(row *sealedRow, pace func(bytes int64) error) (err error) {
 	row.again.Lock()
 	defer row.again.Unlock()
 	if !x.has(row) {
@@ -113,9 +125,7 @@ func (x *sealed) rebuild(ctx context.Context, row *sealedRow) (err error) {
 	var rows []*sealedRow
 	for _, s := range row.span {
 		var p *part
-		if p, err = x.read(s, rows); err == nil {
-			err = ctx.Err()
-		}
+		p, err = x.readPaced(s, rows, pace)
 		var again *sealedRow
 		if err == nil {
 			again, err = x.writePart(s, p)

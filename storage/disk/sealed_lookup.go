@@ -1,7 +1,6 @@
 package disk
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -31,7 +30,7 @@ func (x *sealed) try(backwards bool, visit func(*sealedRow) (bool, error)) error
 		if err == nil || errors.Is(err, daybook.ErrClosed) || rebuilt == x.most() {
 			return err
 		}
-		if again := x.rebuild(context.Background(), bad); again != nil {
+		if again := x.rebuild(bad, unpaced); again != nil {
 			return errors.Join(err, again)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/daybook-go/daybook"
@@ -57,22 +58,84 @@ func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
 	if err := s.list(fsys, dir); err != nil {
 		return s, err
 	}
+	if err := s.catchUp(fsys, dir); err != nil {
+		return s, err
+	}
 	return s, refuseNewerIndexes(fsys, dir, s.indexes)
+}
+
+// catchUp makes sure that the mark tells of the deletions that compactions have
+// carried out in the segments. They were there before these segments were: so the
+// mark is looked at once more, until no others have come in between.
+func (s *survey) catchUp(fsys FS, dir string) (err error) {
+	for range mostLists {
+		before := s.compacted()
+		if !s.bounded() || len(before) == 0 {
+			return nil
+		}
+		if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
+			return err
+		}
+		if err := s.list(fsys, dir); err != nil || slices.Equal(s.compacted(), before) {
+			return err
+		}
+	}
+	return nil
+}
+
+// compacted returns the names of the segments that were.
+func (s *survey) compacted() (names []string) {
+	for i := range s.found {
+		if s.found[i].header.generation > 0 {
+			names = append(names, s.found[i].name)
+		}
+	}
+	return names
 }
 
 // mostLists is how often the files are listed: while they are looked at, a
 // compaction may put others in their place.
 const mostLists = 100
 
-// list finds the segments and how they fit together.
+// list finds the segments and how they fit together. A list that was made while
+// files were put in place of others may have neither: what is missing in it must
+// be missing in the next one too.
 func (s *survey) list(fsys FS, dir string) (err error) {
+	var before []string
 	for range mostLists {
 		s.found, s.fault, s.stray, s.indexes = nil, nil, nil, nil
-		if err = s.listOnce(fsys, dir); !errors.Is(err, fs.ErrNotExist) {
+		var names []string
+		names, err = s.listOnce(fsys, dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if next := s.behindCompacted(names); err == nil && next > 0 {
+			s.mark.segment, s.mark.visible, s.mark.synced = next, segmentHeaderSize, segmentHeaderSize
+			continue
+		}
+		if err == nil && (s.fault == nil || slices.Equal(names, before)) {
+			return nil
+		}
+		before = names
 	}
 	return err
+}
+
+// behindCompacted returns the segment behind the one that the mark bounds, if that
+// was compacted; 0 if it was not. Only what is sealed is compacted, and all that is
+// sealed may be seen: the mark was written before, and tells an offset in the
+// segment as it was then.
+func (s *survey) behindCompacted(names []string) (next daybook.Position) {
+	n := len(s.found)
+	if !s.bounded() || n == 0 || s.found[n-1].header.first != s.mark.segment || s.found[n-1].header.generation == 0 {
+		return 0
+	}
+	for _, name := range names {
+		if first, ok := segmentFirst(name); ok && first > s.mark.segment && (next == 0 || first < next) {
+			next = first
+		}
+	}
+	return next
 }
 
 // loadEndMark reads the mark of the store in dir.
@@ -97,10 +160,9 @@ func loadEndMark(fsys FS, dir string, store daybook.ID) (m endMark, ok bool, err
 	return m, false, nil
 }
 
-func (s *survey) listOnce(fsys FS, dir string) error {
-	names, err := fsys.List(dir)
-	if err != nil {
-		return err
+func (s *survey) listOnce(fsys FS, dir string) (names []string, err error) {
+	if names, err = fsys.List(dir); err != nil {
+		return nil, err
 	}
 	latest := latestGenerations(names)
 	for _, name := range names {
@@ -119,7 +181,7 @@ func (s *survey) listOnce(fsys FS, dir string) error {
 			continue
 		}
 		if err := s.look(fsys, filepath.Join(dir, name), first); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	missing := daybook.Position(1)
@@ -129,7 +191,7 @@ func (s *survey) listOnce(fsys FS, dir string) error {
 	if n := len(s.found); s.fault == nil && (n == 0 || s.marked && s.found[n-1].header.first < missing) {
 		s.fault = missingSegment(dir, missing)
 	}
-	return nil
+	return names, nil
 }
 
 // isOurs reports whether a store has a file of that name.

@@ -28,7 +28,7 @@ type Usage struct {
 	// in memory, until the next writer has made the files.
 	Unindexed      int
 	UnindexedBytes int64
-	OtherBytes     int64    // of END and other small files
+	OtherBytes     int64    // of END and other small files, and of what a compaction that was cut short left
 	Foreign        []string // names that no store has
 
 	// Free is how many bytes can still be written where the store is; -1 where
@@ -138,6 +138,7 @@ func (u *Usage) sizes(ctx context.Context, fsys FS, dir string) error {
 	if err != nil {
 		return err
 	}
+	latest := latestGenerations(names)
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -155,10 +156,10 @@ func (u *Usage) sizes(ctx context.Context, fsys FS, dir string) error {
 		}
 		u.Files++
 		u.Bytes += size
-		_, isSegment := segmentFirst(name)
+		first, isSegment := segmentFirst(name)
 		_, _, isIndex := indexSpan(name)
 		switch {
-		case isSegment:
+		case isSegment && latest[first] == name:
 		case isIndex:
 			u.IndexFiles++
 			u.IndexBytes += size
