@@ -112,7 +112,7 @@ var hints = map[string]string{
 	"28P01":      "check the password: that of the URL, of PGPASSWORD or of the password file",
 	"28000":      "check the user of the URL, and pg_hba.conf of the server, which says who may connect from where",
 	"3D000":      "create it (CREATE DATABASE), or name another in the URL",
-	"42501":      `the user lacks a right on schema "{schema}", grant it or connect as another: see docs/postgres.md, Roles`,
+	"42501":      `the user lacks a right on schema "{schema}", grant it or connect as another: see docs/postgres-roles.md`,
 	"3F000":      `schema "{schema}" has no store of this version: run daybook migrate`,
 	"42P01":      `schema "{schema}" has no store of this version: run daybook migrate`,
 	"42883":      `schema "{schema}" has no store of this version: run daybook migrate`,

@@ -114,7 +114,7 @@ func (d *Driver) script(from int) (string, error) {
 		}
 		script += more
 	}
-	return script + d.sql.in(fmt.Sprintf("UPDATE {schema}.store SET version = %d;\nSELECT {schema}.grant_rights();\n", Version)), nil
+	return script + d.sql.in(fmt.Sprintf("UPDATE {schema}.store SET version = %d;\nSELECT {schema}.grant_rights(NULL, NULL);\n", Version)), nil
 }
 
 // Migrate makes the tables of a store in the database at a URL, or brings those
@@ -122,11 +122,8 @@ func (d *Driver) script(from int) (string, error) {
 // lock. It returns the version that it found, 0 where there was no store. What
 // a newer program made is refused: *VersionError.
 func Migrate(ctx context.Context, url string, options *Options) (found int, err error) {
-	d := &Driver{}
-	if options != nil {
-		d.options = *options
-	}
-	if err := d.connect(ctx, url); err != nil {
+	d, err := connectOnce(ctx, url, options)
+	if err != nil {
 		return 0, err
 	}
 	defer d.pool.Close()

@@ -1,20 +1,26 @@
--- Gives roles the rights of their kinds, see docs/postgres-roles.md, and takes
--- all others on the store from them. What a migration, or typed_views, makes anew
--- is theirs after the next call.
-CREATE OR REPLACE FUNCTION {schema}.grant_rights() RETURNS void
+-- Gives a role the rights of a kind in place of those that it had: see
+-- docs/postgres-roles.md; '' takes them away. And gives all roles that have rights
+-- those on what was made anew meanwhile, by a migration or as typed views; without
+-- a role only that.
+CREATE OR REPLACE FUNCTION {schema}.grant_rights(a_role text, a_kind text) RETURNS void
 LANGUAGE plpgsql VOLATILE
 AS $$
 DECLARE
     it     record;
     called text;
 BEGIN
-    -- Who may call a function that acts for the owner is said below.
+    -- Some functions act for the owner: who may call them is said below.
     REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC;
     DELETE FROM {schema}.granted g WHERE NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = g.role);
+    IF a_role IS NOT NULL THEN
+        EXECUTE format('REVOKE ALL ON SCHEMA {schema} FROM %I', a_role);
+        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM %I', a_role);
+        EXECUTE format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM %I', a_role);
+        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM %I', a_role);
+        DELETE FROM {schema}.granted g WHERE g.role = a_role;
+        INSERT INTO {schema}.granted (role, kind) SELECT a_role, a_kind WHERE a_kind <> '';
+    END IF;
     FOR it IN SELECT g.role, g.kind FROM {schema}.granted g LOOP
-        EXECUTE format('REVOKE ALL ON SCHEMA {schema} FROM %I', it.role);
-        EXECUTE format('REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM %I', it.role);
-        EXECUTE format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM %I', it.role);
         EXECUTE format('GRANT USAGE ON SCHEMA {schema} TO %I', it.role);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO %I', it.role);
         FOR called IN
