@@ -100,11 +100,11 @@ func (d *Driver) logQuery(read *daybook.LogRead, first, last int64, limit int) (
 				q.add(" UNION ")
 			}
 			// An order needs a table of its own to stand in a union.
-			from, column := "{schema}.events e WHERE "+b.column+" = "+q.key(b.text), "e.position"
-			if b.tag != "" {
-				from, column = "{schema}.tags t JOIN {schema}.events e ON e.position = t.position WHERE t.tag_key = "+q.key(b.tag), "t.position"
+			from, column := "{schema}.events e WHERE "+b.column, "e.position"
+			if b.column == tagColumn {
+				from, column = "{schema}.tags t JOIN {schema}.events e ON e.position = t.position WHERE "+b.column, "t.position"
 			}
-			q.add("SELECT b.position FROM (SELECT TOP (", q.value(limit), ") ", column, " FROM ", from, " AND ", within(column), " AND ")
+			q.add("SELECT b.position FROM (SELECT TOP (", q.value(limit), ") ", column, " FROM ", from, " = ", q.key(b.text), " AND ", within(column), " AND ")
 			q.filter(&filter, read.Until, b.item)
 			q.add(" ORDER BY ", column, " ", order, ") b")
 		}
@@ -119,11 +119,13 @@ func (d *Driver) logQuery(read *daybook.LogRead, first, last int64, limit int) (
 
 // branch is a part of a filter that one index can find.
 type branch struct {
-	tag    string // in the table tags; or
-	column string // of events, which
-	text   string // is equal to it
+	column string // of events, or tagColumn, which has
+	text   string // this
 	item   *daybook.QueryItem
 }
+
+// tagColumn is the one column of a branch that is not of events.
+const tagColumn = "t.tag_key"
 
 // branchesOf returns parts of a filter that together select what it selects;
 // none where it selects everything, or one part of it does.
@@ -133,7 +135,7 @@ func branchesOf(f *daybook.Filter) []branch {
 		item := &f.Query.Items[i]
 		switch {
 		case len(item.Tags) > 0:
-			found = append(found, branch{tag: item.Tags[0], item: item})
+			found = append(found, branch{column: tagColumn, text: item.Tags[0], item: item})
 		case len(item.Types) > 0:
 			for _, t := range item.Types {
 				found = append(found, branch{column: "e.type_key", text: t, item: item})
