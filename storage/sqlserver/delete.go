@@ -1,0 +1,179 @@
+package sqlserver
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/daybook-go/daybook"
+)
+
+// removeAtOnce is about how many rows are removed by one transaction: few
+// enough that the server does not lock the whole table for them.
+// https://learn.microsoft.com/sql/relational-databases/sql-server-transaction-locking-and-row-versioning-guide#lock-escalation
+const removeAtOnce = 1000
+
+// DeleteStream implements daybook.Deleter. What is deleted is hidden by one
+// short transaction, and its rows are removed by others behind it, whether a
+// scrub was asked for or not. What an interruption leaves of them is removed
+// by the next deletion.
+func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (daybook.DeletionReceipt, error) {
+	if err := d.begin(); err != nil {
+		return daybook.DeletionReceipt{}, err
+	}
+	defer d.calls.Done()
+	expect, place := expectation(deletion.Expect)
+	var repeated, refused bool
+	var version, changeset, first, position int64
+	var recordedAt sql.NullTime
+	err := d.again(ctx, "delete", func(int) error {
+		id := deletion.Stream
+		row := d.pool.QueryRowContext(ctx, d.sql.deleteStream, d.clock(), deletion.ID[:], id.Partition, id.Name, []byte(id.Partition), []byte(id.Name),
+			expect, place, int64(deletion.Through), deletion.Scrub, deletion.Who, deletion.Why)
+		return row.Scan(&repeated, &refused, &version, &changeset, &first, &position, &recordedAt)
+	})
+	if err != nil {
+		return daybook.DeletionReceipt{}, err
+	}
+	if refused {
+		head := headOf(version, changeset, first, position, recordedAt.Time)
+		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: deletion.Stream, Expect: deletion.Expect, Found: head}
+	}
+	if !repeated {
+		// The deletion is made: what fails now is done later.
+		if err := d.removeHidden(ctx); err != nil {
+			d.options.Logger.Warn("rows of a deleted stream are left, the next deletion removes them", "stream", deletion.Stream.String(), "error", err)
+		}
+	}
+	made, err := d.readDeletion(ctx, deletion.ID)
+	if err != nil {
+		return daybook.DeletionReceipt{}, fmt.Errorf("sqlserver: the deletion is made, and its receipt cannot be read: %w", err)
+	}
+	if repeated && !made.Fits(&deletion) {
+		return daybook.DeletionReceipt{}, &daybook.ReusedIDError{ID: deletion.ID, Deletion: true}
+	}
+	receipt := made.Receipt
+	receipt.Repeated = repeated
+	return receipt, nil
+}
+
+// removeHidden removes the rows of what is hidden.
+func (d *Driver) removeHidden(ctx context.Context) error {
+	var streams []int64
+	err := d.again(ctx, "hidden", func(int) error {
+		streams = streams[:0]
+		rows, err := d.pool.QueryContext(ctx, d.sql.hiddenStreams)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			streams = append(streams, id)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range streams {
+		for removed := int64(1); removed > 0; {
+			err := d.again(ctx, "remove", func(int) error {
+				return d.pool.QueryRowContext(ctx, d.sql.removeHidden, id, removeAtOnce).Scan(&removed)
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Driver) readDeletion(ctx context.Context, id daybook.ID) (made daybook.RecordedDeletion, err error) {
+	err = d.again(ctx, "deletion", func(int) error {
+		made, err = scanDeletion(d.pool.QueryRowContext(ctx, d.sql.deletion, id[:]))
+		return err
+	})
+	return made, err
+}
+
+// scanDeletion reads a row of a query for deletions.
+func scanDeletion(row interface{ Scan(into ...any) error }) (d daybook.RecordedDeletion, err error) {
+	var id, partition, stream, who, why []byte
+	var recordedAt time.Time
+	r := &d.Receipt
+	err = row.Scan(&r.Number, &id, &partition, &stream, &d.Through, &d.Scrub, &who, &why, &recordedAt, &r.Through, &r.Changesets, &r.Records, &r.Scrubbed)
+	if err != nil {
+		return d, err
+	}
+	if len(id) != len(d.ID) {
+		return d, fmt.Errorf("sqlserver: deletion %d has an id of %d bytes", r.Number, len(id))
+	}
+	d.ID, d.Stream, d.Who, d.Why = daybook.ID(id), daybook.StreamID{Partition: string(partition), Name: string(stream)}, string(who), string(why)
+	r.ID, r.Stream, r.RecordedAt, r.Durability = d.ID, d.Stream, recordedAt.UTC(), daybook.DurabilityDisk
+	return d, nil
+}
+
+// ReadDeletions implements daybook.DeletionReader.
+func (d *Driver) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
+	return func(yield func(daybook.RecordedDeletion, error) bool) {
+		for {
+			limit := listPage
+			if read.Limit > 0 {
+				limit = min(limit, read.Limit)
+			}
+			page, err := d.deletionsPage(ctx, &read, limit)
+			if err != nil {
+				yield(daybook.RecordedDeletion{}, err)
+				return
+			}
+			for i := range page {
+				if err := ctx.Err(); err != nil {
+					yield(daybook.RecordedDeletion{}, err)
+					return
+				}
+				if !yield(page[i], nil) {
+					return
+				}
+				read.After = page[i].Receipt.Number
+			}
+			if read.Limit > 0 {
+				if read.Limit -= len(page); read.Limit == 0 {
+					return
+				}
+			}
+			if len(page) < limit {
+				return
+			}
+		}
+	}
+}
+
+func (d *Driver) deletionsPage(ctx context.Context, read *daybook.DeletionRead, limit int) (page []daybook.RecordedDeletion, err error) {
+	if err := d.begin(); err != nil {
+		return nil, err
+	}
+	defer d.calls.Done()
+	err = d.again(ctx, "deletions", func(int) error {
+		page = page[:0]
+		rows, err := d.pool.QueryContext(ctx, d.sql.deletions, int64(read.After), []byte(read.Stream.Name), []byte(read.Stream.Partition), limit)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			made, err := scanDeletion(rows)
+			if err != nil {
+				return err
+			}
+			page = append(page, made)
+		}
+		return rows.Err()
+	})
+	return page, err
+}
