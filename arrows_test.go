@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"codec":                      {".", "internal/jsonform"},
 	"httpapi":                    {".", "internal/wire"},
 	"daytest":                    {".", "codec", "aggregate", "livestate"}, // those two in its tests
-	"storage":                    {}, // the table of its README
+	"storage":                    {},                                       // the table of its README
 	"storage/memory":             {"."},
 	"internal/logindex":          {"."},
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},

@@ -77,7 +77,9 @@ func fieldProblem(of reflect.Type, field reflect.StructField, skip func(reflect.
 }
 
 // isText reports whether keys of the kind become the text of a JSON key.
-func isText(k reflect.Kind) bool { return k == reflect.String || reflect.Int <= k && k <= reflect.Uintptr }
+func isText(k reflect.Kind) bool {
+	return k == reflect.String || reflect.Int <= k && k <= reflect.Uintptr
+}
 
 // isStruct reports whether a type is a struct, or a pointer to one, whose
 // exported fields are those of what embeds it.
