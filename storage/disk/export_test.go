@@ -115,14 +115,14 @@ func SettleIndexes(d *Driver) error {
 		<-progress
 	}
 	for {
-		x.making.Lock() // the sealer may be merging
-		x.making.Unlock()
 		if _, err := x.merge(); err != nil {
 			return err
 		}
+		x.making.Lock() // until who merges, or compacts, has ended
 		x.mu.RLock()
 		_, due := dueForMerge(x.rows)
 		x.mu.RUnlock()
+		x.making.Unlock()
 		if !due {
 			return nil
 		}
