@@ -78,7 +78,8 @@ func TestAStoreOfVersion1IsBroughtToThePresentOne(t *testing.T) {
 	got, want := shape(t, schemaOf(t, address)), shape(t, schemaOf(t, fresh))
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("a store that was migrated and a new one differ, %d and %d objects:\n%s\n%s", len(got), len(want), strings.Join(got[i:min(i+1, len(got))], ""), strings.Join(want[i:min(i+1, len(want))], ""))
+			t.Fatalf("a store that was migrated and a new one differ, %d and %d objects:\n%s\n%s",
+				len(got), len(want), strings.Join(got[i:min(i+1, len(got))], ""), strings.Join(want[i:min(i+1, len(want))], ""))
 		}
 	}
 
