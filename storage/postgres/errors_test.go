@@ -161,11 +161,11 @@ func TestMissingRightsAreToldWithTheSchema(t *testing.T) {
 	role, schema := newRole(t, address), schemaOf(t, address)
 	plain := as(t, address, role, secret)
 	_, err := postgres.Open(t.Context(), plain, nil)
-	wants(t, err, "permission denied for database", schema, "docs/postgres.md")
+	wants(t, err, "permission denied for database", schema, "docs/postgres-roles.md")
 
 	open(t, address, nil)
 	_, err = postgres.Open(t.Context(), plain, nil)
-	wants(t, err, "permission denied for schema", schema, "docs/postgres.md")
+	wants(t, err, "permission denied for schema", schema, "docs/postgres-roles.md")
 
 	execute(t, connect(t, address), fmt.Sprintf("GRANT USAGE ON SCHEMA %s TO %s; GRANT SELECT ON ALL TABLES IN SCHEMA %[1]s TO %[2]s", schema, role))
 	reader := daybook.New(open(t, plain, &postgres.Options{NoMigration: true}), nil)

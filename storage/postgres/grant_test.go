@@ -1,51 +1,16 @@
 package postgres_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/postgres"
 )
-
-// role makes a role of the database that may do nothing, and returns its name and
-// the URL of a store as that role. It is dropped when the test ends.
-func role(t *testing.T, address string) (name, as string) {
-	t.Helper()
-	name = fmt.Sprintf("test_role_%x", rand.Uint64())
-	if _, err := connect(t, address).Exec(t.Context(), "CREATE ROLE "+name+" LOGIN"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		owner, err := pgx.Connect(context.Background(), os.Getenv(urlVariable))
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer owner.Close(context.Background())
-		if _, err := owner.Exec(context.Background(), "DROP OWNED BY "+name); err != nil {
-			t.Error(err)
-		}
-		if _, err := owner.Exec(context.Background(), "DROP ROLE "+name); err != nil {
-			t.Error(err)
-		}
-	})
-	parsed, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	parsed.User = url.User(name)
-	return name, parsed.String()
-}
 
 func grant(t *testing.T, address, role string, rights postgres.Rights) {
 	t.Helper()
@@ -56,9 +21,9 @@ func grant(t *testing.T, address, role string, rights postgres.Rights) {
 
 // denied checks that the server refuses every one of the statements for lack of
 // rights. {store} is the schema.
-func denied(t *testing.T, as string, statements ...string) {
+func denied(t *testing.T, address string, statements ...string) {
 	t.Helper()
-	connection := connect(t, as)
+	connection := connect(t, address)
 	for _, sql := range statements {
 		_, err := connection.Exec(t.Context(), sql)
 		if from, ok := errors.AsType[*pgconn.PgError](err); !ok || from.Code != "42501" {
@@ -83,12 +48,13 @@ func raw(schema string) []string {
 func TestAWriterAppendsAndReadsAndChangesNothing(t *testing.T) {
 	address := freshSchema(t)
 	owner := daybook.New(open(t, address, nil), nil)
-	name, as := role(t, address)
-	if _, err := postgres.Open(t.Context(), as, nil); !errors.Is(err, daybook.ErrRefused) {
+	name := newRole(t, address)
+	plain := as(t, address, name, secret)
+	if _, err := postgres.Open(t.Context(), plain, nil); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a role without rights has opened the store: %v", err)
 	}
 	grant(t, address, name, postgres.RightsWriter)
-	d := open(t, as, &postgres.Options{NoMigration: true})
+	d := open(t, plain, &postgres.Options{NoMigration: true})
 	store := daybook.New(d, nil)
 	for n := range 5 { // by append, then by append_known
 		if _, err := store.AppendAll(t.Context(), one("a", daybook.ExpectVersion(daybook.Version(n)), "x")); err != nil {
@@ -105,7 +71,7 @@ func TestAWriterAppendsAndReadsAndChangesNothing(t *testing.T) {
 	if receipt, err := store.AppendAll(t.Context(), rich); err != nil || !receipt.Repeated {
 		t.Errorf("a repeat: %+v %v", receipt, err)
 	}
-	tx, err := connect(t, as).Begin(t.Context())
+	tx, err := connect(t, plain).Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,12 +87,12 @@ func TestAWriterAppendsAndReadsAndChangesNothing(t *testing.T) {
 	if end, err := owner.End(t.Context()); err != nil || end != 7 {
 		t.Errorf("the owner sees the log end at %d %v, want 7", end, err)
 	}
-	denied(t, as, raw(postgres.Schema(d))...)
+	denied(t, plain, raw(postgres.Schema(d))...)
 	if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("a")}); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a writer has deleted a stream: %v", err)
 	}
 	// A role cannot lead a function astray by names of its own.
-	connection := connect(t, as)
+	connection := connect(t, plain)
 	for _, sql := range []string{"CREATE TEMP TABLE store (x int)", "SET search_path = pg_temp"} {
 		if _, err := connection.Exec(t.Context(), sql); err != nil {
 			t.Fatal(err)
@@ -196,9 +162,10 @@ func TestAReaderReadsAndCannotAppend(t *testing.T) {
 	b := one("b", daybook.ExpectAny(), "x")
 	b.Changesets[0].Claims = []daybook.Claim{{Kind: "k", Value: "v"}}
 	tm.append(b)
-	name, as := role(t, address)
+	name := newRole(t, address)
+	plain := as(t, address, name, secret)
 	grant(t, address, name, postgres.RightsReader)
-	d := open(t, as, nil)
+	d := open(t, plain, nil)
 	store := daybook.New(d, nil)
 	// What is promised the reader settles: that only carries out what is decided.
 	tx := tm.begin(connect(t, address))
@@ -208,14 +175,14 @@ func TestAReaderReadsAndCannotAppend(t *testing.T) {
 	if _, err := store.AppendAll(t.Context(), one("a", daybook.ExpectAny(), "x")); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a reader has appended: %v", err)
 	}
-	tx = tm.begin(connect(t, as))
+	tx = tm.begin(connect(t, plain))
 	if _, err := d.AppendTx(t.Context(), tx, one("a", daybook.ExpectAny(), "x")); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a reader has appended in a transaction: %v", err)
 	}
 	if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("a")}); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a reader has deleted a stream: %v", err)
 	}
-	denied(t, as, raw(postgres.Schema(d))...)
+	denied(t, plain, raw(postgres.Schema(d))...)
 }
 
 func TestADeleterDeletesAndDoesNotImport(t *testing.T) {
@@ -224,9 +191,10 @@ func TestADeleterDeletesAndDoesNotImport(t *testing.T) {
 	if _, err := owner.AppendAll(t.Context(), one("a", daybook.ExpectAny(), "x")); err != nil {
 		t.Fatal(err)
 	}
-	name, as := role(t, address)
+	name := newRole(t, address)
+	plain := as(t, address, name, secret)
 	grant(t, address, name, postgres.RightsDeleter)
-	d := open(t, as, nil)
+	d := open(t, plain, nil)
 	store := daybook.New(d, nil)
 	if receipt, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("a"), Scrub: true}); err != nil || !receipt.Scrubbed {
 		t.Errorf("the deletion: %+v %v", receipt, err)
@@ -234,7 +202,7 @@ func TestADeleterDeletesAndDoesNotImport(t *testing.T) {
 	if _, err := store.AppendAll(t.Context(), one("a", daybook.ExpectVersion(1), "x")); err != nil {
 		t.Error(err)
 	}
-	denied(t, as, raw(postgres.Schema(d))...)
+	denied(t, plain, raw(postgres.Schema(d))...)
 	grant(t, address, name, postgres.RightsReader)
 	if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("a")}); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a right that was taken away is still there: %v", err)
@@ -248,7 +216,8 @@ func TestADeleterDeletesAndDoesNotImport(t *testing.T) {
 func TestRightsOutliveAMigration(t *testing.T) {
 	address := freshSchema(t)
 	d := open(t, address, nil)
-	name, as := role(t, address)
+	name := newRole(t, address)
+	plain := as(t, address, name, secret)
 	grant(t, address, name, postgres.RightsWriter)
 	// As a migration does with functions of another form.
 	for _, sql := range []string{"DROP FUNCTION {store}.append, {store}.append_known, {store}.promise, {store}.settle", "DROP VIEW {store}.records", "UPDATE {store}.store SET version = 2"} {
@@ -259,11 +228,11 @@ func TestRightsOutliveAMigration(t *testing.T) {
 	if _, err := postgres.Pool(d).Exec(t.Context(), postgres.Remake(t, d)); err != nil {
 		t.Fatal(err)
 	}
-	store := daybook.New(open(t, as, nil), nil)
+	store := daybook.New(open(t, plain, nil), nil)
 	if _, err := store.AppendAll(t.Context(), one("a", daybook.ExpectAny(), "x")); err != nil {
 		t.Error(err)
 	}
-	if _, err := connect(t, as).Exec(t.Context(), "SELECT * FROM "+postgres.Schema(d)+".records"); err != nil {
+	if _, err := connect(t, plain).Exec(t.Context(), "SELECT * FROM "+postgres.Schema(d)+".records"); err != nil {
 		t.Error(err)
 	}
 }
@@ -281,9 +250,10 @@ func TestGrantingSaysWhatIsWrong(t *testing.T) {
 	if err := postgres.Grant(t.Context(), address, "postgres", "admin"); !errors.Is(err, daybook.ErrInvalid) {
 		t.Errorf("rights that there are not: %v", err)
 	}
-	name, as := role(t, address)
+	name := newRole(t, address)
+	plain := as(t, address, name, secret)
 	grant(t, address, name, postgres.RightsWriter)
-	if err := postgres.Grant(t.Context(), as, name, postgres.RightsDeleter); !errors.Is(err, daybook.ErrRefused) {
+	if err := postgres.Grant(t.Context(), plain, name, postgres.RightsDeleter); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("a writer has granted itself more: %v", err)
 	}
 }

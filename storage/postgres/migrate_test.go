@@ -3,7 +3,6 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"regexp"
 	"strings"
@@ -17,16 +16,6 @@ import (
 	"github.com/daybook-go/daybook/verify"
 )
 
-// schemaIn returns the schema that a URL of freshSchema names.
-func schemaIn(t *testing.T, address string) string {
-	t.Helper()
-	parsed, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed.Query().Get("schema")
-}
-
 // version1 returns the URL of a store as a program of version 1 left it.
 func version1(t *testing.T) string {
 	t.Helper()
@@ -36,7 +25,7 @@ func version1(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		script := strings.NewReplacer("{schema}", schemaIn(t, address), "{class}", "1684109666").Replace(string(text))
+		script := strings.NewReplacer("{schema}", schemaOf(t, address), "{class}", "1684109666").Replace(string(text))
 		if _, err := connect(t, os.Getenv(urlVariable)).PgConn().Exec(t.Context(), script).ReadAll(); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
@@ -86,10 +75,11 @@ func TestAStoreOfVersion1IsBroughtToThePresentOne(t *testing.T) {
 
 	fresh := freshSchema(t)
 	open(t, fresh, nil)
-	got, want := shape(t, schemaIn(t, address)), shape(t, schemaIn(t, fresh))
+	got, want := shape(t, schemaOf(t, address)), shape(t, schemaOf(t, fresh))
 	for i := range max(len(got), len(want)) {
 		if i >= len(got) || i >= len(want) || got[i] != want[i] {
-			t.Fatalf("a store that was migrated and a new one differ, %d and %d objects:\n%s\n%s", len(got), len(want), strings.Join(got[i:min(i+1, len(got))], ""), strings.Join(want[i:min(i+1, len(want))], ""))
+			t.Fatalf("a store that was migrated and a new one differ, %d and %d objects:\n%s\n%s",
+				len(got), len(want), strings.Join(got[i:min(i+1, len(got))], ""), strings.Join(want[i:min(i+1, len(want))], ""))
 		}
 	}
 
@@ -167,7 +157,7 @@ func TestAStoreOfANewerProgramIsRefused(t *testing.T) {
 
 func TestAMigrationThatFailsHalfWayLeavesEverythingAsItWas(t *testing.T) {
 	address := version1(t)
-	schema := schemaIn(t, address)
+	schema := schemaOf(t, address)
 	own := connect(t, os.Getenv(urlVariable))
 	// What the migration makes last is there already, and somebody else's.
 	if _, err := own.Exec(t.Context(), "CREATE TABLE "+schema+".granted (theirs text)"); err != nil {

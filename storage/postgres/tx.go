@@ -52,6 +52,8 @@ type PromisedChangeset struct {
 // in the order of the commits as far as they touch the same streams. A bare SQL
 // reader of the table events sees them after that.
 //
+// How durable it then is, is how the caller commits (synchronous_commit).
+//
 // The isolation level must be READ COMMITTED, else *daybook.InvalidError. A
 // Condition is answered with *daybook.UnsupportedError: to keep it true until the
 // transaction ends, every append to the store would have to wait for it.

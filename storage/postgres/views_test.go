@@ -158,13 +158,13 @@ func TestATypedViewReplacesNothingOfOthers(t *testing.T) {
 		t.Errorf("below a view of others: %v", err)
 	}
 	// A reader may read them.
-	name, as := role(t, address)
+	name := newRole(t, address)
 	grant(t, address, name, postgres.RightsReader)
 	record(t, store, "late", `{"n": 2}`)
 	exec("DROP VIEW {store}.theirs")
 	typedViews(t, address, nil)
 	var n int
-	if err := connect(t, as).QueryRow(t.Context(), "SELECT n FROM "+postgres.Schema(d)+".event_late").Scan(&n); err != nil || n != 2 {
+	if err := connect(t, as(t, address, name, secret)).QueryRow(t.Context(), "SELECT n FROM "+postgres.Schema(d)+".event_late").Scan(&n); err != nil || n != 2 {
 		t.Errorf("a reader reads %d %v", n, err)
 	}
 }
