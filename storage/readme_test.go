@@ -22,6 +22,10 @@ const (
 	endTable   = "<!-- End of the table. -->\n"
 )
 
+// notYetRun are the drivers whose suite nobody has run yet, since it needs a
+// server that cannot be had everywhere. Whoever runs it takes the name out.
+var notYetRun = []string{"sqlserver"}
+
 func TestTheTableIsWhatTheSuiteFound(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -61,6 +65,13 @@ func table(t *testing.T) string {
 		}
 		names, found[name] = append(names, name), results
 	}
+	for _, name := range notYetRun {
+		if found[name] != nil {
+			t.Errorf("the suite has run for %s: it is no longer one of those that have not", name)
+		}
+	}
+	names = append(names, notYetRun...)
+	slices.Sort(names)
 	var text strings.Builder
 	fmt.Fprintf(&text, "\n| feature | promises | %s |\n|---|---:|%s\n", strings.Join(names, " | "), strings.Repeat(":---:|", len(names)))
 	for _, feature := range storagetest.Features() {
@@ -89,6 +100,9 @@ func promisesOf(feature storagetest.Feature) []storagetest.Promise {
 // outlive its process was not asked for the promises of reopening.
 func cell(t *testing.T, driver string, found map[string]string, promises []storagetest.Promise) string {
 	t.Helper()
+	if slices.Contains(notYetRun, driver) {
+		return "?"
+	}
 	kept := 0
 	for _, p := range promises {
 		switch outcome, known := found[string(p.Feature)+": "+p.Name]; {

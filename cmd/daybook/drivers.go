@@ -81,6 +81,8 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 		return remote.Open(how.address, &remote.Options{Retries: 3})
 	case "postgres", "postgresql":
 		return p.openPostgres(ctx, how)
+	case "sqlserver":
+		return p.openSQLServer(ctx, how)
 	case "mem":
 		if rest != "" {
 			return nil, usagef("store %q: nothing may stand behind mem:", shown(how.address))
@@ -92,7 +94,7 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 
 // unknownStore is the error for the URL of no driver.
 func (p *program) unknownStore(address string) error {
-	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, http://HOST, https://HOST or mem:", shown(address))
+	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, http://HOST, https://HOST or mem:", shown(address))
 	if !strings.Contains(address, ":") {
 		return hinted(err, "a directory is named file:%s", address)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/daybook-go/daybook/storage/disk"
 	"github.com/daybook-go/daybook/storage/postgres"
 	"github.com/daybook-go/daybook/storage/remote"
+	"github.com/daybook-go/daybook/storage/sqlserver"
 )
 
 // The exit codes; exitCodesTopic explains them.
@@ -70,7 +71,7 @@ func exitOf(err error) int {
 // isAway reports whether an error says that the server of a store does not
 // answer.
 func isAway(err error) bool {
-	return errors.As(err, new(*remote.UnreachableError)) || errors.As(err, new(*postgres.UnreachableError))
+	return errors.As(err, new(*remote.UnreachableError)) || errors.As(err, new(*postgres.UnreachableError)) || errors.As(err, new(*sqlserver.UnreachableError))
 }
 
 // hintOf returns what to do about an error, "" where nobody knows better than

@@ -83,7 +83,7 @@ func isStore(from string) bool {
 	switch kind, rest := kindOf(from); kind {
 	case "file", "mem":
 		return true
-	case "http", "https", "postgres", "postgresql":
+	case "http", "https", "postgres", "postgresql", "sqlserver":
 		return strings.HasPrefix(rest, "//")
 	}
 	return false

@@ -36,6 +36,9 @@ content of deleted records there is daybook compact.`,
 }
 
 func (p *program) maintain(ctx context.Context) error {
+	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
+		return p.maintainSQLServer(ctx)
+	}
 	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
 		return p.nothingToDo(ctx, "it takes care of itself")
 	}

@@ -37,6 +37,9 @@ func (p *program) migrate(ctx context.Context) error {
 	if p.noMigrate {
 		return usagef("--no-migrate: forbids what migrate does")
 	}
+	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
+		return p.migrateSQLServer(ctx)
+	}
 	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
 		return p.nothingToDo(ctx, "it has no tables")
 	}
@@ -44,20 +47,25 @@ func (p *program) migrate(ctx context.Context) error {
 	if err != nil {
 		return postgresFailure(err)
 	}
+	return p.tellMigration(found, postgres.Version)
+}
+
+// tellMigration says what a migration to a version has found.
+func (p *program) tellMigration(found, version int) (err error) {
 	if p.json {
 		return json.NewEncoder(p.stdout).Encode(struct {
 			Changed bool `json:"changed"`
 			From    int  `json:"from"`
 			To      int  `json:"to"`
-		}{found != postgres.Version, found, postgres.Version})
+		}{found != version, found, version})
 	}
 	switch found {
-	case postgres.Version:
+	case version:
 		_, err = fmt.Fprintf(p.stdout, "the store has version %d, that of this program: nothing is to be done\n", found)
 	case 0:
-		_, err = fmt.Fprintf(p.stdout, "the store was made, in version %d\n", postgres.Version)
+		_, err = fmt.Fprintf(p.stdout, "the store was made, in version %d\n", version)
 	default:
-		_, err = fmt.Fprintf(p.stdout, "the store was brought from version %d to %d\n", found, postgres.Version)
+		_, err = fmt.Fprintf(p.stdout, "the store was brought from version %d to %d\n", found, version)
 	}
 	return err
 }

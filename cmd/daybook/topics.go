@@ -21,6 +21,9 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
                    PGPASSWORD, the password file and so on. Subcommands that
                    write make the tables where there are none, unless
                    --no-migrate is given; those that only read never do.
+  sqlserver://USER:PASSWORD@HOST:PORT?database=NAME&schema=NAME
+                   A schema of a SQL Server database, on the same terms; this
+                   has not yet run against a server.
   http://HOST      A Daybook server, here or elsewhere.
   https://HOST     The same, encrypted.
   mem:             A store in memory that is gone when the command ends: to

@@ -18,7 +18,7 @@ const removeAtOnce = 1000
 // DeleteStream implements daybook.Deleter. What is deleted is hidden by one
 // short transaction, and its rows are removed by others behind it, whether a
 // scrub was asked for or not. What an interruption leaves of them is removed
-// by the next deletion.
+// by the next deletion, or by Maintain.
 func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (daybook.DeletionReceipt, error) {
 	if err := d.begin(); err != nil {
 		return daybook.DeletionReceipt{}, err
@@ -43,8 +43,8 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	}
 	if !repeated {
 		// The deletion is made: what fails now is done later.
-		if err := d.removeHidden(ctx); err != nil {
-			d.options.Logger.Warn("rows of a deleted stream are left, the next deletion removes them", "stream", deletion.Stream.String(), "error", err)
+		if _, err := d.removeHidden(ctx); err != nil {
+			d.options.Logger.Warn("rows of a deleted stream are left, the next deletion or daybook maintain removes them", "stream", deletion.Stream.String(), "error", err)
 		}
 	}
 	made, err := d.readDeletion(ctx, deletion.ID)
@@ -59,10 +59,39 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	return receipt, nil
 }
 
-// removeHidden removes the rows of what is hidden.
-func (d *Driver) removeHidden(ctx context.Context) error {
-	var streams []int64
-	err := d.again(ctx, "hidden", func(int) error {
+// Maintain removes the rows that interrupted deletions have left, and returns
+// how many. It may be interrupted: what it did is done. Readers and writers go
+// on meanwhile.
+func (d *Driver) Maintain(ctx context.Context) (rows int64, err error) {
+	if err := d.begin(); err != nil {
+		return 0, err
+	}
+	defer d.calls.Done()
+	return d.removeHidden(ctx)
+}
+
+// removeHidden removes the rows of what is hidden, and returns how many.
+func (d *Driver) removeHidden(ctx context.Context) (all int64, err error) {
+	streams, err := d.readHidden(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range streams {
+		for removed := int64(1); removed > 0; all += removed {
+			err := d.again(ctx, "remove", func(int) error {
+				return d.pool.QueryRowContext(ctx, d.sql.removeHidden, id, removeAtOnce).Scan(&removed)
+			})
+			if err != nil {
+				return all, err
+			}
+		}
+	}
+	return all, nil
+}
+
+// readHidden returns the streams that have hidden events.
+func (d *Driver) readHidden(ctx context.Context) (streams []int64, err error) {
+	err = d.again(ctx, "hidden", func(int) error {
 		streams = streams[:0]
 		rows, err := d.pool.QueryContext(ctx, d.sql.hiddenStreams)
 		if err != nil {
@@ -78,20 +107,7 @@ func (d *Driver) removeHidden(ctx context.Context) error {
 		}
 		return rows.Err()
 	})
-	if err != nil {
-		return err
-	}
-	for _, id := range streams {
-		for removed := int64(1); removed > 0; {
-			err := d.again(ctx, "remove", func(int) error {
-				return d.pool.QueryRowContext(ctx, d.sql.removeHidden, id, removeAtOnce).Scan(&removed)
-			})
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return streams, err
 }
 
 func (d *Driver) readDeletion(ctx context.Context, id daybook.ID) (made daybook.RecordedDeletion, err error) {

@@ -58,6 +58,18 @@ func (e *SnapshotError) Error() string {
 // Is reports whether target is a question that e answers with yes.
 func (e *SnapshotError) Is(target error) bool { return target == daybook.ErrRefused }
 
+// UnreachableError says that there is no connection to the server. It does not
+// match daybook.ErrRefused: an append may have been sent before the connection
+// was lost.
+type UnreachableError struct{ Err error }
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("sqlserver: no connection to the server: %v: check host and port of the URL, and that the server runs and lets this machine connect", e.Err)
+}
+
+// Unwrap returns what went wrong underneath.
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
 // FullError says that the database has no room. It matches daybook.ErrFull.
 type FullError struct{ Err error }
 
@@ -126,14 +138,14 @@ func number(err error) (int32, bool) {
 // explained adds to an error what can be done about it. What the server itself
 // refused left no trace.
 func explained(err error, schema string) error {
-	if err == nil || errors.Is(err, daybook.ErrRefused) {
-		return err
+	if err == nil || errors.Is(err, daybook.ErrRefused) || errors.As(err, new(*UnreachableError)) {
+		return err // it is explained already
 	}
 	n, ok := number(err)
 	if !ok || isTransient(err) {
 		var network net.Error
 		if !ok && errors.As(err, &network) {
-			return fmt.Errorf("sqlserver: cannot reach the server, check host, port and whether it runs: %w", err)
+			return &UnreachableError{Err: err}
 		}
 		return err
 	}

@@ -262,3 +262,15 @@ func TestTheServerFindsAClaimByTheSameDigest(t *testing.T) {
 		t.Errorf("a claim that nobody holds: %t, %v", held, err)
 	}
 }
+
+func TestWhatAnInterruptedDeletionHasLeftIsRemovedPieceByPiece(t *testing.T) {
+	d, server := faked(t, results{{{int64(3)}, {int64(9)}}},
+		results{{{int64(1000)}}}, results{{{int64(12)}}}, results{{{int64(0)}}}, error(mssql.Error{Number: 1205}), results{{{int64(0)}}})
+	rows, err := d.Maintain(t.Context())
+	if rows != 1012 || err != nil {
+		t.Errorf("%d rows, %v, want 1012", rows, err)
+	}
+	if len(server.answers) != 0 {
+		t.Errorf("%d answers were not asked for", len(server.answers))
+	}
+}
