@@ -36,7 +36,7 @@ content of deleted records there is daybook compact.`,
 }
 
 func (p *program) maintain(ctx context.Context) error {
-	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
+	if !isDatabase(p.address()) {
 		return p.nothingToDo(ctx, "it takes care of itself")
 	}
 	// Like what only reads, it makes no store where there is none.

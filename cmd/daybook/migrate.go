@@ -45,7 +45,7 @@ func (p *program) migrate(ctx context.Context, partitionSize int64) error {
 	if p.noMigrate {
 		return usagef("--no-migrate: forbids what migrate does")
 	}
-	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
+	if !isDatabase(p.address()) {
 		return p.nothingToDo(ctx, "it has no tables")
 	}
 	found, err := postgres.Migrate(ctx, p.address(), &postgres.Options{PartitionSize: partitionSize, Logger: p.warnings(nil)})
