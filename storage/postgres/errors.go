@@ -166,8 +166,3 @@ func isTransient(err error) bool {
 	return errors.As(err, &connecting) || errors.As(err, &network) || pgconn.Timeout(err) || strings.Contains(err.Error(), "conn closed") ||
 		strings.Contains(err.Error(), "unexpected EOF") || strings.Contains(err.Error(), "closed network connection")
 }
-
-// isOver reports whether an error is that of a context.
-func isOver(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
-}
