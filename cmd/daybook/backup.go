@@ -53,6 +53,9 @@ any moment.`,
 // directory returns the directory of the store that the user means. A store
 // without one is refused, with a hint.
 func (p *program) directory(hint string) (string, error) {
+	if isDatabase(p.address()) {
+		hint = "docs/postgres.md, Keeping it, says how a database is backed up and looked after"
+	}
 	dir, ok := strings.CutPrefix(p.address(), "file:")
 	if dir = strings.TrimPrefix(dir, "//"); !ok || dir == "" {
 		return "", hinted(usagef("store %q: must be file:DIR, this works on its files", shown(p.address())), "%s", hint)

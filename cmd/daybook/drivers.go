@@ -108,6 +108,12 @@ func kindOf(address string) (kind, rest string) {
 	return kind, rest
 }
 
+// isDatabase reports whether a URL names a store in a database.
+func isDatabase(address string) bool {
+	kind, _ := kindOf(address)
+	return kind == "postgres" || kind == "postgresql"
+}
+
 // shown is the URL of a store as it may be printed: without a password. Where
 // it cannot be told what is one, everything up to the host is left out.
 func shown(address string) string {

@@ -17,10 +17,10 @@ func (p *program) maintainCommand() *cobra.Command {
 		Use:     "maintain",
 		GroupID: "keep",
 		Short:   "Do what a store in a database needs from time to time",
-		Long: `Removes the rows that interrupted deletions have left in a database, and has the
-server vacuum and analyze the tables of the store: the room of removed rows can
-be used again, and queries are planned by what the tables hold. Readers and
-writers go on meanwhile.
+		Long: `Removes the rows that interrupted deletions have left in a database, makes the
+next partition where the log has partitions, and has the server vacuum and
+analyze the tables of the store: the room of removed rows can be used again, and
+queries are planned by what the tables hold. Readers and writers go on meanwhile.
 
 It may be interrupted at any moment: run again, it does the rest. Run it behind
 large deletions, and once a night where the server does not vacuum by itself.
@@ -39,7 +39,7 @@ func (p *program) maintain(ctx context.Context) error {
 	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
 		return p.maintainSQLServer(ctx)
 	}
-	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
+	if !isDatabase(p.address()) {
 		return p.nothingToDo(ctx, "it takes care of itself")
 	}
 	// Like what only reads, it makes no store where there is none.
@@ -63,14 +63,18 @@ func (p *program) maintain(ctx context.Context) error {
 		return json.NewEncoder(p.stdout).Encode(struct {
 			Changed  bool     `json:"changed"`
 			Removed  int64    `json:"removed_rows"`
+			Made     int      `json:"partitions_made"`
 			Vacuumed []string `json:"vacuumed"`
 			Skipped  []string `json:"skipped"`
 			Before   int64    `json:"bytes_before"`
 			After    int64    `json:"bytes"`
-		}{done.Removed > 0, done.Removed, append([]string{}, done.Vacuumed...), append([]string{}, done.Skipped...), done.Before, done.After})
+		}{done.Removed > 0 || done.Made > 0, done.Removed, done.Made, append([]string{}, done.Vacuumed...), append([]string{}, done.Skipped...), done.Before, done.After})
 	}
 	_, err = fmt.Fprintf(p.stdout, "%s of deleted events removed, %s vacuumed; %s, %s before\n", counted(done.Removed, "row"),
 		counted(int64(len(done.Vacuumed)), "table"), counted(done.After, "byte"), grouped(done.Before))
+	if done.Made > 0 {
+		_, err = fmt.Fprintf(p.stdout, "%s made ahead\n", counted(int64(done.Made), "partition"))
+	}
 	if len(done.Skipped) > 0 {
 		_, err = fmt.Fprintf(p.stdout, "not vacuumed, only their owner may: %s\n", strings.Join(done.Skipped, ", "))
 	}

@@ -12,7 +12,8 @@ import (
 )
 
 func (p *program) migrateCommand() *cobra.Command {
-	return &cobra.Command{
+	var partitionSize int64
+	command := &cobra.Command{
 		Use:     "migrate",
 		GroupID: "keep",
 		Short:   "Bring the tables of a store to the form of this program",
@@ -25,25 +26,32 @@ Subcommands that write do the same when they open a store. Give them --no-migrat
 where the user of the program may not change tables, and run migrate as their
 owner before a new release.
 
+--partition-size splits the log of a store that is made now into tables of so many
+positions; one that is there stays as it was made. docs/postgres-partitions.md
+says what that is good for.
+
 A store in files needs none of this: nothing is to be done.`,
 		Example: `  daybook migrate --store postgres://owner@db.example.org/shop
+  daybook migrate --store postgres://owner@db.example.org/shop --partition-size 50000000
   daybook serve --no-migrate --store postgres://app@db.example.org/shop`,
 		Args: noArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return p.migrate(command.Context()) },
+		RunE: func(command *cobra.Command, _ []string) error { return p.migrate(command.Context(), partitionSize) },
 	}
+	command.Flags().Int64Var(&partitionSize, "partition-size", 0, "split the log of a new store into tables of so many positions (default one table)")
+	return command
 }
 
-func (p *program) migrate(ctx context.Context) error {
+func (p *program) migrate(ctx context.Context, partitionSize int64) error {
 	if p.noMigrate {
 		return usagef("--no-migrate: forbids what migrate does")
 	}
 	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
 		return p.migrateSQLServer(ctx)
 	}
-	if kind, _ := kindOf(p.address()); kind != "postgres" && kind != "postgresql" {
+	if !isDatabase(p.address()) {
 		return p.nothingToDo(ctx, "it has no tables")
 	}
-	found, err := postgres.Migrate(ctx, p.address(), &postgres.Options{Logger: p.warnings(nil)})
+	found, err := postgres.Migrate(ctx, p.address(), &postgres.Options{PartitionSize: partitionSize, Logger: p.warnings(nil)})
 	if err != nil {
 		return postgresFailure(err)
 	}

@@ -17,8 +17,11 @@ import (
 // one.
 const postgresVariable = "DAYBOOK_POSTGRES_URL"
 
-// setupPostgres gives a script a schema of its own, and a role that has to tell
-// its password, which is $PASSWORD. Both are dropped when it ends.
+// setupPostgres gives a script the URLs of a schema of its own: $POSTGRES,
+// $POSTGRES_COPY of another one, $POSTGRES_AS_ROLE as the role $ROLE, which the
+// script makes with $PASSWORD, $POSTGRES_WRONG with another password, and
+// $POSTGRES_ELSEWHERE in a database that does not exist. All that was made is
+// dropped when it ends.
 func setupPostgres(env *testscript.Env) error {
 	address := os.Getenv(postgresVariable)
 	if address == "" {
@@ -33,6 +36,11 @@ func setupPostgres(env *testscript.Env) error {
 	query.Set("schema", schema)
 	parsed.RawQuery = query.Encode()
 	env.Setenv("POSTGRES", parsed.String())
+	query.Set("schema", schema+"_copy")
+	parsed.RawQuery = query.Encode()
+	env.Setenv("POSTGRES_COPY", parsed.String())
+	query.Set("schema", schema)
+	parsed.RawQuery = query.Encode()
 	env.Setenv("SCHEMA", schema)
 	env.Setenv("ROLE", "role_"+schema)
 	env.Setenv("PASSWORD", "s3cr-t")

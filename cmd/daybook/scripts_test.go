@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 //	serve [FLAG...]    starts a server on a free port; $URL is where
 //	interrupt          ends it as an operator would, and waits
 //	crash              ends it as a power cut would, and waits
-//	logged TEXT        looks for a text in the log of the server
+//	logged TEXT        looks for a text in the log of the server; with ! for none
 //	waits-logged TEXT  waits until the log of the server has a text
 //	exits CODE COMMAND runs a command that must end with this exit code
 //	cut-end FILE N     cuts N bytes from the end of a file
@@ -62,9 +62,9 @@ func TestScripts(t *testing.T) {
 				ts.Logf("%s", running(ts).log())
 			},
 			"crash": func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).kill() },
-			"logged": func(ts *testscript.TestScript, _ bool, args []string) {
-				if log := running(ts).log(); !strings.Contains(log, args[0]) {
-					ts.Fatalf("the log of the server does not have %q:\n%s", args[0], log)
+			"logged": func(ts *testscript.TestScript, neg bool, args []string) {
+				if log := running(ts).log(); strings.Contains(log, args[0]) == neg {
+					ts.Fatalf("%q in the log of the server: %t\n%s", args[0], neg, log)
 				}
 			},
 			"waits-logged": func(ts *testscript.TestScript, _ bool, args []string) {

@@ -17,6 +17,7 @@ type MaintainOptions struct {
 // Maintained is what Maintain did.
 type Maintained struct {
 	Removed  int64    // rows of deleted events
+	Made     int      // partitions that the log will need next
 	Vacuumed []string // the tables, by name, without the schema
 	// Skipped are tables that only their owner may vacuum, and the user of the
 	// connection is not.
@@ -24,8 +25,8 @@ type Maintained struct {
 	Before, After int64 // the size of the tables and their indexes, in bytes
 }
 
-// Maintain removes the rows that interrupted deletions have left, and has the
-// server vacuum and analyze every table of the store: the room of removed rows
+// Maintain removes the rows that interrupted deletions have left, makes the next
+// partition where the store has partitions, and has the server vacuum and analyze every table of the store: the room of removed rows
 // can be used again, and queries are planned by what the tables hold. The
 // server does the latter by itself in time (autovacuum).
 //
@@ -59,10 +60,25 @@ func (d *Driver) maintain(ctx context.Context, done *Maintained, tell func(step 
 	if err != nil {
 		return err
 	}
+	if done.Made, err = d.makeRoom(ctx); err != nil {
+		return err
+	}
 	if err := d.vacuum(ctx, done, tell); err != nil {
 		return err
 	}
 	return d.pool.QueryRow(ctx, d.sql.in(`SELECT `+sizeOf)).Scan(&done.After)
+}
+
+// makeRoom makes partitions ahead, if there are any and the user may. Appends do
+// that too, but then somebody waits for it.
+func (d *Driver) makeRoom(ctx context.Context) (made int, err error) {
+	const may = `SELECT s.partition_size IS NOT NULL AND has_function_privilege('{schema}.make_room_ahead(timestamptz)', 'EXECUTE') FROM {schema}.store s`
+	var needed bool
+	if err := d.pool.QueryRow(ctx, d.sql.in(may)).Scan(&needed); err != nil || !needed {
+		return 0, err
+	}
+	err = d.pool.QueryRow(ctx, d.sql.in(`SELECT {schema}.make_room_ahead($1)`), d.clock()).Scan(&made)
+	return made, err
 }
 
 // tablesOf are the tables of the store, those that have partitions without

@@ -116,3 +116,29 @@ func TestMaintainByOneWhoIsNotTheOwnerTellsWhatIsLeft(t *testing.T) {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
+
+func TestMaintainMakesThePartitionAhead(t *testing.T) {
+	address := freshSchema(t)
+	d := open(t, address, &postgres.Options{PartitionSize: 10})
+	store := daybook.New(d, nil)
+	partitions := func() (n int) {
+		t.Helper()
+		err := postgres.Pool(d).QueryRow(t.Context(), "SELECT count(*) FROM pg_inherits WHERE inhparent = $1::regclass", postgres.Schema(d)+".events").Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for _, want := range []struct{ appended, made, partitions int }{{0, 2, 2}, {4, 0, 2}, {8, 1, 3}, {0, 0, 3}} {
+		for range want.appended {
+			if _, err := store.Append(t.Context(), daybook.Stream("a"), daybook.ExpectAny(), daybook.Event{Type: "b"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := partitions()
+		done, err := d.Maintain(t.Context(), nil)
+		if err != nil || done.Made != want.made || partitions() != want.partitions {
+			t.Errorf("%d appended to %d partitions: %+v, %d partitions, %v; want %+v", want.appended, before, done, partitions(), err, want)
+		}
+	}
+}
