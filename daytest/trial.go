@@ -248,7 +248,7 @@ func (r *trial[I]) live(p *program[I]) error {
 		err = p.driver.alive()
 	}
 	if err == nil && handle == nil {
-		err = errors.New("Start returns no function")
+		err = errors.New("start: Start returns no function")
 	}
 	if err != nil {
 		p.stop()

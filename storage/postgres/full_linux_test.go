@@ -10,8 +10,10 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
-func TestAFullDiskRefusesAppendsUntilThereIsRoom(t *testing.T) {
-	random := randomOf(t)
+// serverOnSmallDisk returns a server whose tables lie in a small file system, and
+// where that is mounted.
+func serverOnSmallDisk(t *testing.T) (*server, string) {
+	t.Helper()
 	server := ownServer(t)
 	small := filepath.Join(filepath.Dir(server.data), "small")
 	server.own(t, small)
@@ -30,6 +32,12 @@ func TestAFullDiskRefusesAppendsUntilThereIsRoom(t *testing.T) {
 	console := connect(t, server.url())
 	execute(t, console, "CREATE TABLESPACE small LOCATION '"+space+"'")
 	execute(t, console, "ALTER DATABASE postgres SET default_tablespace = 'small'")
+	return server, small
+}
+
+func TestAFullDiskRefusesAppendsUntilThereIsRoom(t *testing.T) {
+	random := randomOf(t)
+	server, small := serverOnSmallDisk(t)
 	store := daybook.New(open(t, server.url(), nil), nil)
 
 	var acknowledged []daybook.Append
