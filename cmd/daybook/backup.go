@@ -53,7 +53,9 @@ any moment.`,
 // directory returns the directory of the store that the user means. A store
 // without one is refused, with a hint.
 func (p *program) directory(hint string) (string, error) {
-	if isDatabase(p.address()) {
+	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
+		hint = "docs/sqlserver.md, Keeping it, says how a database is backed up and looked after"
+	} else if isDatabase(p.address()) {
 		hint = "docs/postgres.md, Keeping it, says how a database is backed up and looked after"
 	}
 	dir, ok := strings.CutPrefix(p.address(), "file:")

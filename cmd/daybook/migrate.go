@@ -46,6 +46,9 @@ func (p *program) migrate(ctx context.Context, partitionSize int64) error {
 		return usagef("--no-migrate: forbids what migrate does")
 	}
 	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
+		if partitionSize != 0 {
+			return usagef("--partition-size: only a store in PostgreSQL can have its log split")
+		}
 		return p.migrateSQLServer(ctx)
 	}
 	if !isDatabase(p.address()) {

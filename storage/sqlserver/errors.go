@@ -18,11 +18,11 @@ import (
 // the number of its product. Those of Azure tell an older number and have what
 // is needed.
 // https://learn.microsoft.com/sql/t-sql/functions/serverproperty-transact-sql
-const (
-	oldestServer  = 15
-	azureDatabase = 5
-	azureInstance = 8
-)
+const oldestServer = 15
+
+// azureEditions are the engines of Azure SQL Database, of a managed instance,
+// and of a database in Fabric.
+var azureEditions = []int{5, 8, 12}
 
 // oldestLevel is the lowest compatibility level of a database that has OPENJSON.
 const oldestLevel = 130

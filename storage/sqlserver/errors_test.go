@@ -119,6 +119,12 @@ func TestASchemaIsTakenOutOfTheURL(t *testing.T) {
 	if err != nil || schema != "s" || rest != "sqlserver://u:p%40@host:1433?database=d&encrypt=disable" {
 		t.Errorf("got %q, %q, %v", rest, schema, err)
 	}
+	if rest, _, err = cutSchema("sqlserver://host?Encrypt=disable"); err != nil || rest != "sqlserver://host?Encrypt=disable" {
+		t.Errorf("got %q, %v", rest, err)
+	}
+	if rest, _, err = cutSchema("sqlserver://host"); err != nil || rest != "sqlserver://host?encrypt=true" {
+		t.Errorf("a URL that does not speak of encryption is %q, %v", rest, err)
+	}
 	for _, name := range []string{"sys", "INFORMATION_SCHEMA", "ends ", strings.Repeat("x", 129), strings.Repeat("\U0001F4D3", 65), "nul\x00", "\xff"} {
 		if err := checkSchema(name); !errors.Is(err, daybook.ErrInvalid) {
 			t.Errorf("schema %q gives %v, want an error that matches ErrInvalid", name, err)
@@ -146,7 +152,7 @@ func TestAServerThatLacksSomethingIsRefusedWithWhatToDo(t *testing.T) {
 			t.Errorf("%v: %v, want an error that says %q", test.row, err, test.says)
 		}
 	}
-	d, _ := faked(t, results{{{int64(12), int64(azureDatabase), "db", int64(150), true}}}, results{{{int64(1)}}}, results{{{int64(Version)}}})
+	d, _ := faked(t, results{{{int64(12), int64(azureEditions[0]), "db", int64(150), true}}}, results{{{int64(1)}}}, results{{{int64(Version)}}})
 	if err := d.prepare(t.Context()); err != nil {
 		t.Errorf("a database of Azure, which tells an old version, gives %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"database/sql"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -122,6 +123,7 @@ func connect(url string, options *Options) (*Driver, error) {
 	if !namesParameter(url, "app name") {
 		config.AppName = "daybook"
 	}
+	config.DisableRetry = true // it would repeat an import without a look at the log: see again
 	d.over(sql.OpenDB(mssql.NewConnectorConfig(config)))
 	return d, nil
 }
@@ -147,7 +149,7 @@ func (d *Driver) prepare(ctx context.Context) error {
 		return err
 	}
 	switch {
-	case version < oldestServer && edition != azureDatabase && edition != azureInstance:
+	case version < oldestServer && !slices.Contains(azureEditions, edition):
 		return &ServerError{Version: version}
 	case level < oldestLevel:
 		return &ServerError{Version: version, Database: database, Level: level}

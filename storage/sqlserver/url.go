@@ -13,8 +13,9 @@ import (
 // maxSchemaLen is how long SQL Server lets a name be, in characters of UTF-16.
 const maxSchemaLen = 128
 
-// cutSchema takes the parameter schema out of a URL: go-mssqldb knows none of
-// that name.
+// cutSchema takes the parameter schema out of a URL, which go-mssqldb does not
+// know, and demands encryption where the URL does not speak of it: left alone,
+// go-mssqldb would encrypt the password only, and for any server.
 func cutSchema(address string) (rest, schema string, err error) {
 	parsed, err := url.Parse(address)
 	if err != nil {
@@ -29,6 +30,9 @@ func cutSchema(address string) (rest, schema string, err error) {
 	}
 	schema = values.Get("schema")
 	values.Del("schema")
+	if !has(values, "encrypt") {
+		values.Set("encrypt", "true")
+	}
 	parsed.RawQuery = values.Encode()
 	return parsed.String(), schema, nil
 }
@@ -36,7 +40,17 @@ func cutSchema(address string) (rest, schema string, err error) {
 // namesParameter reports whether a URL has a parameter.
 func namesParameter(address, name string) bool {
 	parsed, err := url.Parse(address)
-	return err == nil && parsed.Query().Has(name)
+	return err == nil && has(parsed.Query(), name)
+}
+
+// has reports whether there is a parameter, whose name may be in any case.
+func has(values url.Values, name string) bool {
+	for key := range values {
+		if strings.EqualFold(key, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func checkSchema(name string) error {

@@ -8,13 +8,13 @@ BEGIN
     SET NOCOUNT, XACT_ABORT ON;
 
     INSERT INTO #refused (append, why, found)
-    SELECT c.append, 'condition', c.found
+    SELECT m.append, 'condition', m.found
     FROM (
         SELECT j.append, {schema}.last_match(j.items, j.[after]) AS found
         FROM OPENJSON(@besides, '$.conditions') WITH (append int, [after] bigint, items nvarchar(max) AS JSON) j
         WHERE NOT EXISTS (SELECT 1 FROM #refused r WHERE r.append = j.append)
-    ) c
-    WHERE c.found > 0;
+    ) m
+    WHERE m.found > 0;
 
     -- What the same append creates counts.
     INSERT INTO #refused (append, why, changeset, partition_key, name_key)

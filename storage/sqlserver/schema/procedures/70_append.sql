@@ -82,16 +82,16 @@ BEGIN
     IF @besides IS NOT NULL
     BEGIN
         INSERT INTO #refers (n, changeset, [partition], name)
-        SELECT CAST(o.[key] AS int), j.changeset, j.[partition], j.name
-        FROM OPENJSON(@besides, '$.references') o
-        CROSS APPLY OPENJSON(o.value) WITH (changeset int, [partition] nvarchar(256), name nvarchar(1024)) j;
+        SELECT CAST(v.[key] AS int), j.changeset, j.[partition], j.name
+        FROM OPENJSON(@besides, '$.references') v
+        CROSS APPLY OPENJSON(v.value) WITH (changeset int, [partition] nvarchar(256), name nvarchar(1024)) j;
         -- Releases first: their n is below zero.
         INSERT INTO #claims (n, changeset, release, kind, value)
-        SELECT -1 - CAST(o.[key] AS int), j.changeset, 1, j.kind, j.value
-        FROM OPENJSON(@besides, '$.releases') o CROSS APPLY OPENJSON(o.value) WITH (changeset int, kind nvarchar(max), value nvarchar(max)) j
+        SELECT -1 - CAST(v.[key] AS int), j.changeset, 1, j.kind, j.value
+        FROM OPENJSON(@besides, '$.releases') v CROSS APPLY OPENJSON(v.value) WITH (changeset int, kind nvarchar(max), value nvarchar(max)) j
         UNION ALL
-        SELECT CAST(o.[key] AS int), j.changeset, 0, j.kind, j.value
-        FROM OPENJSON(@besides, '$.claims') o CROSS APPLY OPENJSON(o.value) WITH (changeset int, kind nvarchar(max), value nvarchar(max)) j;
+        SELECT CAST(v.[key] AS int), j.changeset, 0, j.kind, j.value
+        FROM OPENJSON(@besides, '$.claims') v CROSS APPLY OPENJSON(v.value) WITH (changeset int, kind nvarchar(max), value nvarchar(max)) j;
         UPDATE w SET claim_key = HASHBYTES('SHA2_256',
             CAST(s.[partition] AS varbinary(max)) + 0x00 + CAST(w.kind AS varbinary(max)) + 0x00 + CAST(w.value AS varbinary(max)))
         FROM #claims w JOIN #changesets c ON c.n = w.changeset JOIN #streams s ON s.n = c.stream;

@@ -51,12 +51,12 @@ BEGIN
     INSERT INTO #tags (text, position)
     SELECT j.value, e.position FROM #events e CROSS APPLY OPENJSON(e.tags) j;
     INSERT INTO #refers (n, changeset, [partition], name)
-    SELECT CAST(o.[key] AS int), j.changeset, j.[partition], j.name
-    FROM OPENJSON(@besides, '$.references') o
-    CROSS APPLY OPENJSON(o.value) WITH (changeset int, [partition] nvarchar(256), name nvarchar(1024)) j;
+    SELECT CAST(v.[key] AS int), j.changeset, j.[partition], j.name
+    FROM OPENJSON(@besides, '$.references') v
+    CROSS APPLY OPENJSON(v.value) WITH (changeset int, [partition] nvarchar(256), name nvarchar(1024)) j;
     INSERT INTO #hands (n, changeset, release, kind, value)
-    SELECT CAST(o.[key] AS int), j.changeset, COALESCE(j.release, 0), j.kind, j.value
-    FROM OPENJSON(@besides, '$.hands') o CROSS APPLY OPENJSON(o.value) WITH (changeset int, release bit, kind nvarchar(max), value nvarchar(max)) j;
+    SELECT CAST(v.[key] AS int), j.changeset, COALESCE(j.release, 0), j.kind, j.value
+    FROM OPENJSON(@besides, '$.hands') v CROSS APPLY OPENJSON(v.value) WITH (changeset int, release bit, kind nvarchar(max), value nvarchar(max)) j;
     UPDATE w SET claim_key = HASHBYTES('SHA2_256',
         CAST(s.[partition] AS varbinary(max)) + 0x00 + CAST(w.kind AS varbinary(max)) + 0x00 + CAST(w.value AS varbinary(max)))
     FROM #hands w JOIN #changesets c ON c.n = w.changeset JOIN #streams s ON s.n = c.stream;
