@@ -117,10 +117,11 @@ func eventually(t testing.TB, what string, is func() bool) {
 	}
 }
 
-// waiting returns how many sessions wait for a lock to run a statement.
+// waiting returns how many sessions wait for a lock in the middle of a statement
+// that has some text.
 func waiting(t testing.TB, connection *pgx.Conn, statement string) int {
 	t.Helper()
-	return scan[int](t, connection, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%' || $1 || '%'", statement)
+	return scan[int](t, connection, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0", statement)
 }
 
 // records gathers what a read yields, which must not fail.

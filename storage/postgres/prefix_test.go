@@ -137,18 +137,18 @@ func TestASlowAppendIsNotOvertaken(t *testing.T) {
 			hold()
 			dawdling := oneEvent("account-1", "slow", daybook.ExpectVersion(1))
 			slowly := inBackground(t, one, dawdling)
-			eventually(t, "the slow append is in the middle", func() bool { return waiting(t, connection, "append") == 1 })
+			eventually(t, "the slow append is in the middle", func() bool { return waiting(t, connection, postgres.Schema(first)+".append") == 1 })
 			var others []<-chan outcome
 			for n := range 4 {
 				others = append(others, inBackground(t, two, oneEvent(fmt.Sprintf("account-%d", 2+n), "opened", daybook.ExpectNone())))
 			}
-			eventually(t, "another append waits for its turn", func() bool { return waiting(t, connection, "append") == 2 })
+			eventually(t, "another append waits for its turn", func() bool { return waiting(t, connection, postgres.Schema(first)+".append") == 2 })
 			if got := records(t, two.ReadLog(t.Context(), daybook.LogRead{})); len(got) != 1 {
 				t.Errorf("while an append is in the middle the log has %d records, want 1", len(got))
 			}
 			if kill {
 				killed := scan[bool](t, connection, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-					WHERE wait_event_type = 'Lock' AND query LIKE '%append%' ORDER BY query_start LIMIT 1`)
+					WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0 ORDER BY query_start LIMIT 1`, postgres.Schema(first)+".append")
 				if !killed {
 					t.Fatal("no session was killed")
 				}
@@ -189,7 +189,7 @@ func TestAnIdleSessionThatHoldsTheTurnCanBeKilled(t *testing.T) {
 	execute(t, idle, "BEGIN ISOLATION LEVEL READ COMMITTED")
 	execute(t, idle, "SELECT "+postgres.Schema(d)+".take_turn(NULL)")
 	done := inBackground(t, store, oneEvent("account-1", "opened", daybook.ExpectNone()))
-	eventually(t, "the append waits for its turn", func() bool { return waiting(t, console, "append") == 1 })
+	eventually(t, "the append waits for its turn", func() bool { return waiting(t, console, postgres.Schema(d)+".append") == 1 })
 	if got := records(t, store.ReadLog(t.Context(), daybook.LogRead{})); len(got) != 0 {
 		t.Errorf("the log has %d records, want none", len(got))
 	}

@@ -40,7 +40,7 @@ func TestARepeatWhileItsRowsAreRemovedIsNotStoredAgain(t *testing.T) {
 	}
 	done := inBackground(t, store, first)
 	eventually(t, "the repeat is answered, or waits for the rows to be gone", func() bool {
-		return len(done) == 1 || waiting(t, connection, "append") == 1
+		return len(done) == 1 || waiting(t, connection, postgres.Schema(d)+".append") == 1
 	})
 	execute(t, remover, "COMMIT")
 	o := <-done
@@ -87,7 +87,7 @@ func TestReadsGoOnBehindWhatIsDeletedMeanwhile(t *testing.T) {
 		}
 		done <- r
 	}()
-	eventually(t, "the read wants the changesets of its first page", func() bool { return waiting(t, console, "changesets c WHERE") == 1 })
+	eventually(t, "the read wants the changesets of its first page", func() bool { return waiting(t, console, schema+".changesets c WHERE") == 1 })
 	for n := range 10 {
 		name := fmt.Sprintf("account-%d", n)
 		execute(t, deleter, "SELECT * FROM "+schema+".delete_stream(NULL, gen_random_uuid(), '', $1, 0::smallint, 0, 0, false, '', '')", name)
@@ -116,7 +116,7 @@ func TestGivingUpInTheMiddleIsNoRefusal(t *testing.T) {
 			done <- err
 		}()
 		if n == 0 {
-			eventually(t, "the append is in the server", func() bool { return waiting(t, console, "append") == 1 })
+			eventually(t, "the append is in the server", func() bool { return waiting(t, console, postgres.Schema(d)+".append") == 1 })
 		}
 		cancel()
 		err := <-done
@@ -139,11 +139,11 @@ func TestWhatIsStoredIsWhatWasGivenWhereItsCallerGivesUp(t *testing.T) {
 	console := connect(t, address)
 	end := holdTurn(t, d, address)
 	head := inBackground(t, store, oneEvent("account-1", "opened", daybook.ExpectNone()))
-	eventually(t, "the first append is in the server", func() bool { return waiting(t, console, "append") == 1 })
+	eventually(t, "the first append is in the server", func() bool { return waiting(t, console, postgres.Schema(d)+".append") == 1 })
 	// Whoever asks for the turn next gets it next.
 	next := make(chan func(), 1)
 	go func() { next <- holdTurn(t, d, address) }()
-	eventually(t, "another asks for the turn behind it", func() bool { return waiting(t, console, "take_turn") == 1 })
+	eventually(t, "another asks for the turn behind it", func() bool { return waiting(t, console, postgres.Schema(d)+".take_turn") == 1 })
 	tail := oneEvent("account-2", "opened", daybook.ExpectNone())
 	data := []byte{0xff, 'a', 'b', 'c'}
 	tail.Changesets[0].Events[0].ContentType, tail.Changesets[0].Events[0].Data = "text/plain", data
@@ -159,13 +159,13 @@ func TestWhatIsStoredIsWhatWasGivenWhereItsCallerGivesUp(t *testing.T) {
 		t.Fatal(o.err)
 	}
 	end = <-next
-	eventually(t, "the second append is in the server", func() bool { return waiting(t, console, "append") == 1 })
+	eventually(t, "the second append is in the server", func() bool { return waiting(t, console, postgres.Schema(d)+".append") == 1 })
 	cancel()
 	if err := <-done; err == nil || errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("an append that was given up in the middle says %v", err)
 	}
 	copy(data, "xxxx")
-	execute(t, console, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%append%'")
+	execute(t, console, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0", postgres.Schema(d)+".append")
 	end()
 	eventually(t, "the append is stored", func() bool {
 		return len(records(t, store.ReadLog(t.Context(), daybook.LogRead{}))) == 2
@@ -195,7 +195,7 @@ func TestARefusalAfterALostConnectionIsNoRefusal(t *testing.T) {
 	end := holdTurn(t, owner, address)
 	a := oneEvent("account-1", "opened", daybook.ExpectNone())
 	done := inBackground(t, daybook.New(d, nil), a)
-	eventually(t, "the append is in the server", func() bool { return waiting(t, console, "append") == 1 })
+	eventually(t, "the append is in the server", func() bool { return waiting(t, console, postgres.Schema(d)+".append") == 1 })
 	execute(t, console, "ALTER ROLE "+role+" NOLOGIN")
 	execute(t, console, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", role)
 	if o := <-done; o.err == nil || errors.Is(o.err, daybook.ErrRefused) {
