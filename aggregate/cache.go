@@ -43,7 +43,8 @@ func (c *cache[S]) put(at Loaded[S]) {
 		c.used.MoveToFront(element)
 		return
 	}
-	c.byKey[at.Stream] = c.used.PushFront(&at)
+	own := at // so that at itself stays where it is
+	c.byKey[at.Stream] = c.used.PushFront(&own)
 	if c.used.Len() > c.size {
 		oldest := c.used.Back()
 		c.used.Remove(oldest)

@@ -63,11 +63,19 @@ func (r *Repository[S, C, E]) Execute(ctx context.Context, id string, command C,
 	if err != nil {
 		return Result[S, E]{}, err
 	}
-	start := r.now()
+	start := r.begun()
 	run, by := r.run(stream), commandOf(options)
 	result, err := run.executeInTurn(ctx, command, &by)
 	r.ended(ctx, run, start, &result, err)
 	return result, err
+}
+
+// begun returns the time if somebody wants to know how long a command took.
+func (r *Repository[S, C, E]) begun() (start time.Time) {
+	if r.hooks.OnExecuted != nil {
+		start = r.now()
+	}
+	return start
 }
 
 // ended tells the hook, and forgets what a failure may have left behind. A
@@ -98,7 +106,8 @@ func (r *run[S, C, E]) executeInTurn(ctx context.Context, command C, by *command
 
 // execute decides until the decision is stored.
 func (r *run[S, C, E]) execute(ctx context.Context, command C, by *command) (Result[S, E], error) {
-	at, fresh, err := r.base(ctx)
+	at := &r.at
+	fresh, err := r.base(ctx, at)
 	if err != nil {
 		return Result[S, E]{Tries: 1}, err
 	}
@@ -107,7 +116,7 @@ func (r *run[S, C, E]) execute(ctx context.Context, command C, by *command) (Res
 		if err != nil || len(events) == 0 {
 			if !fresh {
 				// The state is from the cache: is it still the newest one?
-				moved, failed := r.refresh(ctx, &at)
+				moved, failed := r.refresh(ctx, at)
 				if fresh = true; failed != nil {
 					return Result[S, E]{Tries: try}, failed
 				}
@@ -115,20 +124,20 @@ func (r *run[S, C, E]) execute(ctx context.Context, command C, by *command) (Res
 					continue
 				}
 			}
-			return r.nothing(ctx, at, after, by, try, err)
+			return r.nothing(ctx, *at, after, by, try, err)
 		}
 		receipt, err := r.append(ctx, at.Version, events, by)
 		if err == nil {
-			return r.settle(ctx, at, after, events, receipt, try)
+			return r.settle(ctx, *at, after, events, receipt, try)
 		}
 		var conflict *daybook.ConflictError
 		if !errors.As(err, &conflict) {
-			return r.failed(ctx, at, by, try, err)
+			return r.failed(ctx, *at, by, try, err)
 		}
 		if try >= r.maxTries {
 			return Result[S, E]{Tries: try}, &ContendedError{Tries: try, Err: err}
 		}
-		if err := r.again(ctx, &at, conflict, try); err != nil {
+		if err := r.again(ctx, at, conflict, try); err != nil {
 			return Result[S, E]{Tries: try}, givenUp(ctx, try, conflict, err)
 		}
 		fresh = true
@@ -272,16 +281,16 @@ func (r *run[S, C, E]) failed(ctx context.Context, at Loaded[S], by *command, tr
 func (r *run[S, C, E]) repeated(ctx context.Context, at Loaded[S], receipt daybook.Receipt, try int) (Result[S, E], error) {
 	receipt.Repeated = true
 	var err error
-	if r.machine.applies {
-		at, err = r.load(ctx, AsOf{})
+	if r.at = at; r.machine.applies {
+		r.at, err = r.load(ctx, AsOf{})
 	} else {
-		_, err = r.refresh(ctx, &at)
+		_, err = r.refresh(ctx, &r.at)
 	}
 	if err != nil {
 		return Result[S, E]{Tries: try}, err
 	}
-	r.keep(at)
-	return Result[S, E]{Loaded: at, Receipt: receipt, Tries: try}, nil
+	r.keep(r.at)
+	return Result[S, E]{Loaded: r.at, Receipt: receipt, Tries: try}, nil
 }
 
 // Persist appends events that the caller has decided on a loaded aggregate,
@@ -297,7 +306,7 @@ func (r *Repository[S, C, E]) Persist(ctx context.Context, at Loaded[S], events 
 	if len(events) == 0 {
 		return Result[S, E]{Loaded: at, Tries: 1}, nil
 	}
-	start := r.now()
+	start := r.begun()
 	run, by := r.run(at.Stream), commandOf(options)
 	result, err := run.persist(ctx, at, events, &by)
 	r.ended(ctx, run, start, &result, err)

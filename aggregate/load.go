@@ -27,15 +27,15 @@ func (r *Repository[S, C, E]) Load(ctx context.Context, id string) (Loaded[S], e
 		return Loaded[S]{}, err
 	}
 	run := r.run(stream)
-	at, fresh, err := run.base(ctx)
+	fresh, err := run.base(ctx, &run.at)
 	if err == nil && !fresh {
-		_, err = run.refresh(ctx, &at)
+		_, err = run.refresh(ctx, &run.at)
 	}
 	if err != nil {
 		return Loaded[S]{}, err
 	}
-	r.keep(at)
-	return at, nil
+	r.keep(run.at)
+	return run.at, nil
 }
 
 // LoadAsOf returns an aggregate as it stood: at a version, or at a time, when
@@ -56,9 +56,9 @@ func (r *Repository[S, C, E]) LoadAsOf(ctx context.Context, id string, asOf AsOf
 type run[S, C, E any] struct {
 	*core[S, C, E]
 	stream  daybook.StreamID
-	events  []E            // the memory of decoding
-	record  daybook.Record // the one that is folded: here, so that not each takes memory of its own
-	records int            // how many were read
+	at      Loaded[S] // what is decided on
+	events  []E       // the memory of decoding
+	records int       // how many were read
 	cached  bool
 	refused bool // by Decide, on a state that is as it should be
 }
@@ -67,18 +67,19 @@ func (c *core[S, C, E]) run(stream daybook.StreamID) *run[S, C, E] {
 	return &run[S, C, E]{core: c, stream: stream}
 }
 
-// base returns a state to decide on, which the caller may change. It is fresh
-// if it was read now, and from the cache if not.
-func (r *run[S, C, E]) base(ctx context.Context) (at Loaded[S], fresh bool, err error) {
+// base makes of at a state to decide on, which the caller may change. It is
+// fresh if it was read now, and from the cache if not.
+func (r *run[S, C, E]) base(ctx context.Context, at *Loaded[S]) (fresh bool, err error) {
 	if r.cache != nil {
-		if at, found := r.cache.get(r.stream); found {
+		var found bool
+		if *at, found = r.cache.get(r.stream); found {
 			at.State = r.machine.own(at.State)
 			r.cached = true
-			return at, false, nil
+			return false, nil
 		}
 	}
-	at, err = r.load(ctx, AsOf{})
-	return at, true, err
+	*at, err = r.load(ctx, AsOf{})
+	return true, err
 }
 
 // keep puts a state into the cache, which does not share it.
@@ -150,13 +151,14 @@ func (r *run[S, C, E]) read(ctx context.Context, at *Loaded[S], asOf AsOf) error
 		return nil
 	}
 	read := daybook.StreamRead{From: at.Version + 1, To: asOf.Version, Until: asOf.Time, Borrow: true}
+	one := new(daybook.Record) // one for all, so that not each takes memory of its own
 	for record, err := range r.store.ReadStream(ctx, r.stream, read) {
 		if err != nil {
 			return fmt.Errorf("read stream %q: %w", r.stream, err)
 		}
 		r.records++
-		r.record = record
-		if err := r.apply(at, &r.record); err != nil {
+		*one = record
+		if err := r.apply(at, one); err != nil {
 			return err
 		}
 	}

@@ -37,6 +37,7 @@ type Transaction struct {
 	store *daybook.Store
 	by    *command
 	parts []part
+	few   [4]part // the memory of parts, where that is enough
 	turns queue
 	wrong error // what a command of this try failed with
 	ended bool
@@ -92,6 +93,7 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 	}
 	by := commandOf(&options.CommandOptions)
 	tx := &Transaction{store: store, by: &by}
+	tx.parts = tx.few[:0]
 	tx.retry, tx.maxTries = options.Retry.policy()
 	defer func() {
 		tx.turns.leave()
@@ -113,14 +115,15 @@ func Transact(ctx context.Context, store *daybook.Store, run func(ctx context.Co
 			return tx.nothing(ctx, try, refused)
 		}
 		receipt, err := send(ctx, store, &tx.retry, daybook.Append{ID: by.ID, Changesets: changesets, Durability: by.Durability}, &by)
-		var conflict *daybook.ConflictError
-		switch {
-		case err == nil:
+		if err == nil {
 			tx.settle(receipt, adds)
 			return TransactionResult{Receipt: receipt, Tries: try}, nil
-		case !errors.As(err, &conflict):
+		}
+		var conflict *daybook.ConflictError
+		if !errors.As(err, &conflict) {
 			return tx.failed(ctx, try, err)
-		case try >= tx.maxTries:
+		}
+		if try >= tx.maxTries {
 			return TransactionResult{Tries: try}, &ContendedError{Tries: try, Err: err}
 		}
 		if err := tx.again(ctx, adds, conflict, try, options.OnConflict); err != nil {
@@ -180,6 +183,7 @@ func (tx *Transaction) again(ctx context.Context, adds []part, conflict *daybook
 
 // changesets returns what the transaction adds, and which parts add it.
 func (tx *Transaction) changesets() (changesets []daybook.Changeset, adds []part, err error) {
+	changesets, adds = make([]daybook.Changeset, 0, len(tx.parts)), make([]part, 0, len(tx.parts))
 	for _, p := range tx.parts {
 		c, ok, err := p.changeset(tx.by)
 		if err != nil {

@@ -11,13 +11,12 @@ import (
 
 // member is an aggregate of one repository in a transaction.
 type member[S, C, E any] struct {
-	*run[S, C, E]
-	at     Loaded[S] // as it is stored
-	fresh  bool      // at was read, not taken from the cache
-	spoilt bool      // at.State was used up by deciding on it
-	stale  bool      // it must be read again before it is used
-	now    S         // with the events of this try
-	added  []E       // by this try
+	run[S, C, E]      // its at is the aggregate as it is stored
+	fresh        bool // at was read, not taken from the cache
+	spoilt       bool // at.State was used up by deciding on it
+	stale        bool // it must be read again before it is used
+	now          S    // with the events of this try
+	added        []E  // by this try
 }
 
 // ExecuteIn runs a command on an aggregate as a part of a transaction. Commands
@@ -46,7 +45,11 @@ func (r *Repository[S, C, E]) executeIn(ctx context.Context, tx *Transaction, id
 	if err != nil {
 		return Loaded[S]{}, err
 	}
-	m.now, m.added = after, append(m.added, events...)
+	if m.now = after; m.added == nil {
+		m.added = events[:len(events):len(events)] // nobody appends to what the decider may keep
+	} else {
+		m.added = append(m.added, events...)
+	}
 	return m.loaded(), nil
 }
 
@@ -106,13 +109,13 @@ func (r *Repository[S, C, E]) join(ctx context.Context, tx *Transaction, id stri
 	}
 	found := m != nil
 	if !found {
-		m = &member[S, C, E]{run: r.run(stream)}
+		m = &member[S, C, E]{run: run[S, C, E]{core: r.core, stream: stream}}
 	}
 	if adds {
 		tx.turns.enter(m)
 	}
 	if !found {
-		if m.at, m.fresh, err = m.base(ctx); err != nil {
+		if m.fresh, err = m.base(ctx, &m.at); err != nil {
 			return nil, err
 		}
 		m.restart()

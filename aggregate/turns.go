@@ -16,6 +16,10 @@ import (
 type queue struct {
 	turns   []*deciding.Turn
 	settled []part // whose turn it is, or was waited for in vain
+	few     struct {
+		turns   [4]*deciding.Turn
+		settled [4]part
+	} // the memory of both, where that is enough
 }
 
 // enter takes the turn of an aggregate if it is free. It waits for none: two
@@ -24,6 +28,9 @@ type queue struct {
 func (q *queue) enter(p part) {
 	if slices.Contains(q.settled, p) {
 		return
+	}
+	if q.turns == nil {
+		q.turns, q.settled = q.few.turns[:0], q.few.settled[:0]
 	}
 	if turn := p.turns().Try(p.stream()); turn != nil {
 		q.turns, q.settled = append(q.turns, turn), append(q.settled, p)

@@ -27,12 +27,14 @@ var orderedData = []byte(`{"order":"o-1","customer":"c-77","at":"2026-05-01T10:0
 	`{"product":"p-2","quantity":1,"price":12995}],"total":14985,"paid":true}`)
 
 // BenchmarkDecode compares a codec with encoding/json into the same type, for
-// a small event and a middling one.
+// a small event and a middling one, and one that brings its own decoder.
 func BenchmarkDecode(b *testing.B) {
-	c := codec.Must(codec.New[any](codec.Event[ordered]("ordered"), codec.Event[opened]("opened")))
+	c := codec.Must(codec.New[any](codec.Event[ordered]("ordered"), codec.Event[opened]("opened"), codec.Event[quick]("paid")))
 	small := []byte(`{"owner":"Ann Lee","iban":"DE89370400440532013000"}`)
 	b.Run("small/json", func(b *testing.B) { benchmarkJSON[opened](b, small) })
 	b.Run("small/codec", func(b *testing.B) { benchmarkCodec(b, c, "opened", small) })
+	b.Run("own/json", func(b *testing.B) { benchmarkJSON[quick](b, []byte(`{"Amount":12995}`)) })
+	b.Run("own/codec", func(b *testing.B) { benchmarkCodec(b, c, "paid", []byte(`{"Amount":12995}`)) })
 	b.Run("middling/json", func(b *testing.B) { benchmarkJSON[ordered](b, orderedData) })
 	b.Run("middling/codec", func(b *testing.B) { benchmarkCodec(b, c, "ordered", orderedData) })
 }
@@ -59,7 +61,7 @@ func benchmarkCodec(b *testing.B, c *codec.Codec[any], eventType string, data []
 	}
 }
 
-func TestDecodingAllocatesOnceMoreThanJSONAlone(t *testing.T) {
+func TestDecodingAllocatesNoMoreThanJSONAlone(t *testing.T) {
 	c := codec.Must(codec.New[any](codec.Event[ordered]("ordered")))
 	r := recorded("ordered", string(orderedData))
 	alone := testing.AllocsPerRun(100, func() {
@@ -75,8 +77,8 @@ func TestDecodingAllocatesOnceMoreThanJSONAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if with > alone+1 {
-		t.Errorf("decoding takes %v allocations, encoding/json %v: more than the value in its interface", with, alone)
+	if with > alone {
+		t.Errorf("decoding takes %v allocations, encoding/json %v", with, alone)
 	}
 }
 

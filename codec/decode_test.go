@@ -1,6 +1,7 @@
 package codec_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -189,5 +190,70 @@ func TestChangesetsCarryWhatTheirValuesBring(t *testing.T) {
 	}
 	if want := []daybook.StreamID{daybook.Stream("bank")}; !reflect.DeepEqual(got.References, want) {
 		t.Errorf("references %v, want %v", got.References, want)
+	}
+}
+
+// quick brings its own decoder, which knows one document.
+type quick struct{ Amount int64 }
+
+func (q *quick) UnmarshalJSON(data []byte) error {
+	digits, ok := bytes.CutPrefix(data, []byte(`{"Amount":`))
+	digits, closed := bytes.CutSuffix(digits, []byte(`}`))
+	if !ok || !closed {
+		return errors.New("no amount")
+	}
+	for _, digit := range digits {
+		q.Amount = q.Amount*10 + int64(digit-'0')
+	}
+	return nil
+}
+
+func TestATypeThatBringsItsDecoderIsHandedTheDataAlone(t *testing.T) {
+	for _, options := range []*codec.Options{nil, {UnknownFields: codec.Fail}} {
+		c := codec.Must(codec.New[any](codec.Event[quick]("paid"), codec.Event[*quick]("repaid"), options))
+		if got, err := c.Decode(recorded("paid", " {\"Amount\":125} \n")); err != nil || got[0] != (quick{125}) {
+			t.Errorf("%v, %v", got, err)
+		}
+		if got, err := c.Decode(recorded("repaid", `{"Amount":7}`)); err != nil || got[0].(*quick).Amount != 7 {
+			t.Errorf("%v, %v", got, err)
+		}
+		for _, data := range []string{`{"Amount":1`, ``, `null`, `[]`} {
+			var decode *codec.DecodeError
+			if got, err := c.Decode(recorded("paid", data)); !errors.As(err, &decode) || decode.Reason != codec.BadData {
+				t.Errorf("%q: %v, %v", data, got, err)
+			}
+		}
+		// What was decoded before does not shine through.
+		if got, err := c.Decode(recorded("paid", `{"Amount":3}`)); err != nil || got[0] != (quick{3}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+}
+
+func TestValuesShareNothingWithThoseDecodedBefore(t *testing.T) {
+	type list struct {
+		Words []string
+		By    map[string]int
+		Last  *int
+	}
+	c := codec.Must(codec.New[any](codec.Event[list]("listed")))
+	decode := func(data string) list {
+		t.Helper()
+		got, err := c.Decode(recorded("listed", data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got[0].(list)
+	}
+	first := decode(`{"Words":["a","b"],"By":{"a":1},"Last":1}`)
+	if second := decode(`{"Words":["x"],"By":{"x":2}}`); second.Last != nil || len(second.By) != 1 || second.Words[0] != "x" {
+		t.Errorf("the second is %+v", second)
+	}
+	_, _ = c.Decode(recorded("listed", `{"Words":["y","y","y"],"By":7}`)) // fails half way
+	if third := decode(`{}`); third.Words != nil || third.By != nil {
+		t.Errorf("behind a failure it is %+v", third)
+	}
+	if first.Words[0] != "a" || first.Words[1] != "b" || len(first.By) != 1 || *first.Last != 1 {
+		t.Errorf("the first has become %+v", first)
 	}
 }

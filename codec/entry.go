@@ -3,6 +3,7 @@ package codec
 import (
 	"fmt"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -54,12 +55,17 @@ func readerOf[T any]() func(decodeFunc, []byte) (any, error) {
 			return value, decode(data, value)
 		}
 	}
+	// The interface that is returned holds a copy, so what is decoded into can
+	// be lent again and again.
+	var zero T
+	lent := sync.Pool{New: func() any { return new(T) }}
 	return func(decode decodeFunc, data []byte) (any, error) {
-		value := new(T)
-		if err := decode(data, value); err != nil {
-			return nil, err
-		}
-		return *value, nil
+		into := lent.Get().(*T)
+		err := decode(data, into)
+		var value any = *into
+		*into = zero
+		lent.Put(into)
+		return value, err
 	}
 }
 

@@ -80,25 +80,34 @@ func (g *group[E]) from(position daybook.Position) int {
 	return start
 }
 
-// add decodes a record. One that does not decode is put aside, and leaves every
-// fold inconsistent that has not seen it. The caller holds mu.
+// add decodes a record. The caller holds mu.
 func (s *Service[E]) add(g *group[E], record *daybook.Record) {
+	var err error
+	if g.events, err = s.codec.AppendDecode(g.events, record); err != nil {
+		s.cannotDecode(record, err)
+	}
+	g.end(record)
+}
+
+// end puts a record behind those of the group; its events are there already.
+func (g *group[E]) end(record *daybook.Record) {
 	at := Quarantined{Stream: record.Stream, Version: record.Version, Position: record.Position, Type: record.Type}
-	events, err := s.codec.AppendDecode(g.events, record)
-	if err != nil {
-		at.Err = err
-		again := record.Position <= s.undecoded // of a reading that was cut short
-		for i := range s.folds {
-			if s.places[i] < record.Position && s.inconsistent[i] == nil {
-				s.inconsistent[i] = err
-			}
-		}
-		if !again {
-			s.undecoded = record.Position
-			s.aside(at)
+	g.records, g.ends = append(g.records, at), append(g.ends, len(g.events))
+}
+
+// cannotDecode puts a record aside, and leaves every fold inconsistent that has
+// not seen it. The caller holds mu.
+func (s *Service[E]) cannotDecode(record *daybook.Record, err error) {
+	again := record.Position <= s.undecoded // of a reading that was cut short
+	for i := range s.folds {
+		if s.places[i] < record.Position && s.inconsistent[i] == nil {
+			s.inconsistent[i] = err
 		}
 	}
-	g.events, g.records, g.ends = events, append(g.records, at), append(g.ends, len(events))
+	if !again {
+		s.undecoded = record.Position
+		s.aside(Quarantined{Stream: record.Stream, Version: record.Version, Position: record.Position, Type: record.Type, Err: err})
+	}
 }
 
 // fold carries a group out on a state and publishes what comes of it; seen is
@@ -155,6 +164,9 @@ func (s *Service[E]) catchUp(ctx context.Context) error {
 	if end <= s.current.Load().seen {
 		return nil
 	}
+	if s.options.Decoders > 1 {
+		return s.catchUpTogether(ctx, end)
+	}
 	var g group[E]
 	at := new(daybook.Record) // one for all, so that not each takes memory of its own
 	for record, err := range s.read(ctx, end) {
@@ -177,10 +189,11 @@ func (s *Service[E]) catchUp(ctx context.Context) error {
 // read yields the records that some fold has not seen.
 func (s *Service[E]) read(ctx context.Context, end daybook.Position) iter.Seq2[daybook.Record, error] {
 	state := s.current.Load()
+	lend := s.options.Decoders <= 1
 	if s.source.isStream() {
-		return s.store.ReadStream(ctx, s.source.stream, daybook.StreamRead{From: state.version + 1, Borrow: true})
+		return s.store.ReadStream(ctx, s.source.stream, daybook.StreamRead{From: state.version + 1, Borrow: lend})
 	}
-	return s.store.ReadLog(ctx, daybook.LogRead{After: state.seen, To: end, Filter: s.source.filter, Borrow: true})
+	return s.store.ReadLog(ctx, daybook.LogRead{After: state.seen, To: end, Filter: s.source.filter, Borrow: lend})
 }
 
 // learn folds the records that a conflict brought, where they are all, so that

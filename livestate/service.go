@@ -41,6 +41,8 @@ type Service[E any] struct {
 	inconsistent []error          // why a fold is; nil if it is not
 	undecoded    daybook.Position // of the last record that did not decode
 	sinceSave    int
+	gathered     []daybook.Record // the memory of records that several goroutines decode
+	pieces       []piece[E]       // and of what they make of them
 
 	flights flights
 }
@@ -59,6 +61,10 @@ type Options[E any] struct {
 	// Group is how many records are folded at once while catching up. Default
 	// 500.
 	Group int
+	// Decoders is how many goroutines decode the records of a group; folds always
+	// run in one, in order. More than 1 makes long catch-ups shorter where there
+	// are processors to spare: runtime.GOMAXPROCS(0) takes them all. Default 1.
+	Decoders int
 	// RetryDelay is how long the background waits after a failure. Default 5 s.
 	RetryDelay time.Duration
 	// MinWait and MaxWait bound the random waits of an append that meets
@@ -153,7 +159,7 @@ func (s *Service[E]) checkOptions() error {
 		field string
 		is    int64
 	}{
-		{"SaveEvery", int64(o.SaveEvery)}, {"Group", int64(o.Group)}, {"MaxQuarantine", int64(o.MaxQuarantine)},
+		{"SaveEvery", int64(o.SaveEvery)}, {"Group", int64(o.Group)}, {"Decoders", int64(o.Decoders)}, {"MaxQuarantine", int64(o.MaxQuarantine)},
 	} {
 		if number.is < 0 {
 			return &SetupError{What: "options." + number.field, Reason: fmt.Sprintf("must not be negative (it is %d)", number.is)}

@@ -24,8 +24,11 @@ type Turns struct {
 
 	mu    sync.Mutex // guards all below, and the turns
 	lines map[daybook.StreamID]*line
-	spare *line // one that is out of use, so that not each takes memory of its own
+	spare []*line // some that are out of use, so that not each takes memory of its own
 }
+
+// maxSpare bounds how much memory is kept for turns to come.
+const maxSpare = 16
 
 // line is who wants a stream, in order. The first one has it, or waits for
 // another stream besides.
@@ -38,6 +41,7 @@ type line struct {
 type Turn struct {
 	of      *Turns
 	streams []daybook.StreamID
+	one     [1]daybook.StreamID // the memory of streams, where that is one
 	behind  int           // in how many lines somebody stands in front
 	come    chan struct{} // closed when that are none; nil where there were none
 }
@@ -104,12 +108,15 @@ func (t *Turns) Take(ctx context.Context, patience time.Duration, refuse func() 
 
 // join puts a new turn at the end of its lines. The caller holds mu.
 func (t *Turns) join(streams []daybook.StreamID) *Turn {
-	mine := &Turn{of: t, streams: streams}
+	mine := &Turn{of: t}
+	mine.streams = append(mine.one[:0], streams...)
 	for _, stream := range streams {
 		at := t.lines[stream]
 		if at == nil {
-			if at, t.spare = t.spare, nil; at == nil {
+			if last := len(t.spare) - 1; last < 0 {
 				at = &line{}
+			} else {
+				at, t.spare = t.spare[last], t.spare[:last]
 			}
 			t.lines[stream] = at
 		}
@@ -146,7 +153,9 @@ func (mine *Turn) Pass() {
 		switch {
 		case len(at.turns) == 0:
 			delete(t.lines, stream)
-			at.passed, t.spare = 0, at
+			if at.passed = 0; len(t.spare) < maxSpare {
+				t.spare = append(t.spare, at)
+			}
 		case i == 0:
 			if next := at.turns[0]; next.behind == 1 {
 				next.behind = 0
