@@ -135,7 +135,7 @@ func comparePrefix(ctx context.Context, copied, store *daybook.Store) (records i
 		if err != nil {
 			return records, false, err
 		}
-		if !ok || !sameRecord(&r, &of) {
+		if !ok || !equalRecords(&r, &of) {
 			return records, false, fmt.Errorf("record %d of the copy is\n%+v, of the store\n%+v", records, r, of)
 		}
 	}
@@ -143,7 +143,7 @@ func comparePrefix(ctx context.Context, copied, store *daybook.Store) (records i
 	return records, more, err
 }
 
-func sameRecord(a, b *daybook.Record) bool {
+func equalRecords(a, b *daybook.Record) bool {
 	return a.Position == b.Position && a.Version == b.Version && a.ID == b.ID && a.Stream == b.Stream && a.Type == b.Type &&
 		a.RecordedAt.Equal(b.RecordedAt) && bytes.Equal(a.Data, b.Data) && slices.Equal(a.Tags, b.Tags) &&
 		a.Changeset.AppendID == b.Changeset.AppendID && a.Changeset.Number == b.Changeset.Number && a.Changeset.Ordinal == b.Changeset.Ordinal &&
