@@ -31,12 +31,14 @@ type ledger struct {
 	mu           sync.Mutex
 	sent         map[daybook.ID]int // how many records
 	acknowledged map[daybook.ID]daybook.Receipt
-	unknown      []daybook.Append // those that were not answered
-	grown        chan struct{}    // gets a value, if it has room, with every receipt
+	refused      map[daybook.ID]bool // for want of room
+	unknown      []daybook.Append    // those that were not answered
+	last         daybook.Position    // that was acknowledged
+	grown        chan struct{}       // gets a value, if it has room, with every receipt
 }
 
 func newLedger() *ledger {
-	return &ledger{sent: map[daybook.ID]int{}, acknowledged: map[daybook.ID]daybook.Receipt{}, grown: make(chan struct{}, 1)}
+	return &ledger{sent: map[daybook.ID]int{}, acknowledged: map[daybook.ID]daybook.Receipt{}, refused: map[daybook.ID]bool{}, grown: make(chan struct{}, 1)}
 }
 
 func (l *ledger) send(id daybook.ID, records int) {
@@ -51,14 +53,28 @@ func (l *ledger) lose(a daybook.Append) {
 	l.unknown = append(l.unknown, a)
 }
 
+func (l *ledger) refuse(id daybook.ID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.refused[id] = true
+}
+
 func (l *ledger) acknowledge(receipt daybook.Receipt) {
 	l.mu.Lock()
 	l.acknowledged[receipt.AppendID] = receipt
+	l.last = max(l.last, receipt.Position())
 	l.mu.Unlock()
 	select {
 	case l.grown <- struct{}{}:
 	default:
 	}
+}
+
+// end returns the last position that was acknowledged.
+func (l *ledger) end() daybook.Position {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
 }
 
 func (l *ledger) count() int {
@@ -172,6 +188,11 @@ func write(ctx context.Context, t *testing.T, url string, writer int, random *ra
 		receipt, err := store.AppendAll(ctx, a)
 		if err == nil {
 			book.acknowledge(receipt)
+			continue
+		}
+		if errors.Is(err, daybook.ErrFull) {
+			book.refuse(a.ID)
+			_ = pause(ctx, 10*time.Millisecond)
 			continue
 		}
 		var gone *remote.UnreachableError

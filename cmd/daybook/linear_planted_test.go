@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"iter"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -25,7 +26,8 @@ type planted struct {
 	log       func(ctx context.Context, read daybook.LogRead) iter.Seq2[daybook.Record, error]
 	deletions func(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error]
 
-	mu sync.Mutex // for what a bug remembers
+	mu     sync.Mutex // for what a bug remembers
+	stored sync.Map   // the ids of appends
 }
 
 // Append stores an append. It takes every durability for what memory has.
@@ -38,7 +40,17 @@ func (p *planted) Append(ctx context.Context, a daybook.Append) (daybook.Receipt
 	}
 	receipt, err := store(ctx, a)
 	receipt.Durability = max(receipt.Durability, asked)
+	if err == nil {
+		p.stored.Store(a.ID, true)
+	}
 	return receipt, err
+}
+
+// repeats reports whether an append is there already: bugs of other appends leave
+// it alone.
+func (p *planted) repeats(a *daybook.Append) bool {
+	_, is := p.stored.Load(a.ID)
+	return is
 }
 
 func (p *planted) DeleteStream(ctx context.Context, d daybook.Deletion) (daybook.DeletionReceipt, error) {
@@ -121,6 +133,9 @@ func keepClaims(p *planted) {
 	p.append = func(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if p.repeats(&a) {
+			return p.Driver.Append(ctx, a)
+		}
 		for _, c := range a.Changesets {
 			for _, claim := range c.Claims {
 				if holder, is := kept[held{c.Stream.Partition, claim}]; is && holder != c.Stream {
@@ -261,8 +276,8 @@ func countDeleted(p *planted) {
 	p.append = func(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if receipt, err := p.Driver.Append(ctx, daybook.Append{ID: a.ID, Changesets: a.Changesets, Condition: &daybook.Condition{}}); err == nil {
-			return receipt, nil // a repeat, or the first of all
+		if p.repeats(&a) {
+			return p.Driver.Append(ctx, a)
 		}
 		for _, r := range gone {
 			if a.Condition != nil && r.Position > a.Condition.After && a.Condition.Query.Matches(r.Type, r.Tags) {
@@ -305,6 +320,9 @@ func mixPartitions(p *planted) {
 		for _, c := range a.Changesets {
 			for _, claim := range c.Claims {
 				for _, partition := range []string{"", "north"} {
+					if p.repeats(&a) {
+						continue
+					}
 					if holder, is, _ := p.Driver.ClaimHolder(ctx, partition, claim); is && holder != c.Stream {
 						return daybook.Receipt{}, &daybook.ClaimError{Stream: c.Stream, Claim: claim, Holder: holder}
 					}
@@ -334,7 +352,8 @@ func TestHistoriesOfStoresWithABugCannotBeExplained(t *testing.T) {
 			return ownHistory(t, seed, linearClients, p)
 		}
 	}
-	for what, history := range histories {
+	for _, what := range slices.Sorted(maps.Keys(histories)) {
+		history := histories[what]
 		t.Run(what, func(t *testing.T) {
 			for n := range uint64(most) {
 				if result, _ := explained(history(t, seed+n).settled(), orderPatience); result == porcupine.Illegal {

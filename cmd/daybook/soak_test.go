@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,87 +25,143 @@ import (
 // it a few seconds; see make soak.
 const soakFor = "DAYBOOK_SOAK"
 
+const soakSegmentBytes = 1 << 20
+
 // soak is a server under everything at once: writers, appends that only one of
-// several may win, readers, one who follows, backups, and kills.
+// several may win, streams that come and go with their claims, readers, one who
+// follows, retention, compaction, backups, a disk that is full now and then, and
+// kills.
 type soak struct {
 	t    *testing.T
 	dir  string
 	seed uint64
 	book *ledger
 
-	followed []daybook.Position // by the one who follows, over all lives
-	won      map[string]int     // turns, by tag, and how often each was won
+	hotels   []*hotel
+	followed []followed // by the one who follows, over all lives
+	names    map[daybook.StreamID]daybook.StreamID
+	won      map[string]int // turns, by tag, and how often each was won
 	wonBy    sync.Mutex
 
-	kills, backups int
-	reads, raced   atomic.Int64
-	peak           int64 // resident memory of the server, in kB
+	lives, kills, full            int
+	compacted                     int
+	backups, copies, reads, raced atomic.Int64
+	retained                      atomic.Int64
+	peak                          int64 // resident memory of the server, in kB
+}
+
+// followed is a record that who follows was told of.
+type followed struct {
+	position daybook.Position
+	version  daybook.Version
+	stream   daybook.StreamID
 }
 
 func TestServerThatIsSoakedKeepsEverythingAndTellsItInOrder(t *testing.T) {
-	long := 4 * time.Second
-	if text := os.Getenv(soakFor); text != "" {
-		var err error
-		if long, err = time.ParseDuration(text); err != nil {
-			t.Fatal(err)
-		}
+	seed, long := seedOf(t), spanOf(t, soakFor, 4*time.Second)
+	s := &soak{t: t, dir: t.TempDir(), seed: seed, book: newLedger(), won: map[string]int{}, names: map[daybook.StreamID]daybook.StreamID{}}
+	for n := range 2 {
+		s.hotels = append(s.hotels, newHotel(s, n))
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("DAYBOOK_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("DAYBOOK_SEED=%d", seed)
-	s := &soak{t: t, dir: t.TempDir(), seed: seed, book: newLedger(), won: map[string]int{}}
 	random := rand.New(rand.NewPCG(seed, 0))
 	began := time.Now()
+	ctx, stop := context.WithCancel(t.Context())
+	var keeping sync.WaitGroup
+	keeping.Go(func() { s.backUp(ctx) })
 	for time.Since(began) < long && !t.Failed() {
 		s.live(random, long)
+		s.between(random)
 	}
+	stop()
+	keeping.Wait()
 	took := time.Since(began)
 	if t.Failed() {
 		return
 	}
+	s.makeRoom()
+	s.checkOut()
 	sendAgain(t, s.dir, s.book)
 	records := s.settle()
-	t.Logf("%s: %d records, %d appends acknowledged, %d kills, %d backups, %d reads, %d turns raced for, %.0f appends a second, at most %d MiB resident in the server",
-		took.Round(time.Second), records, s.book.count(), s.kills, s.backups, s.reads.Load(), s.raced.Load(), float64(s.book.count())/took.Seconds(), s.peak>>10)
+	t.Logf("%s: %d records left, %d appends acknowledged, %d refused by a full disk, %d kills in %d lives, the disk was full %d times",
+		took.Round(time.Second), records, s.book.count(), len(s.book.refused), s.kills, s.lives, s.full)
+	t.Logf("%d backups of which %d were whole copies, %d retentions, %d compactions beside a killed server, %d guests, %d reads, %d turns raced for",
+		s.backups.Load(), s.copies.Load(), s.retained.Load(), s.compacted, s.guests(), s.reads.Load(), s.raced.Load())
+	t.Logf("%.0f appends a second, at most %d MiB resident in the server", float64(s.book.count())/took.Seconds(), s.peak>>10)
 }
 
-// live starts the server, works with it, and kills it.
+// live starts the server, works with it, and ends it.
 func (s *soak) live(random *rand.Rand, long time.Duration) {
 	s.t.Helper()
-	server, err := startServer(s.dir, "file:data")
+	server, err := start(s.dir, exec.Command(triedName, strconv.Itoa(soakSegmentBytes), "1s"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(s.t.Context())
 	var group sync.WaitGroup
 	for n := range 4 {
-		choices := rand.New(rand.NewPCG(s.seed, uint64(s.kills*10+n)))
+		choices := rand.New(rand.NewPCG(s.seed, uint64(s.lives*10+n)))
 		group.Go(func() { write(ctx, s.t, server.url, n, choices, s.book) })
 	}
 	for range 2 {
 		choices := rand.New(rand.NewPCG(random.Uint64(), 1))
-		s.with(&group, server.url, func(store *daybook.Store) { s.race(ctx, store, choices) })
+		life := s.lives
+		s.with(&group, server.url, func(store *daybook.Store) { s.race(ctx, store, life, choices) })
+	}
+	for _, h := range s.hotels {
+		choices := rand.New(rand.NewPCG(random.Uint64(), 3))
+		s.with(&group, server.url, func(store *daybook.Store) { h.run(ctx, store, choices) })
 	}
 	reading := random.Uint64()
 	s.with(&group, server.url, func(store *daybook.Store) { s.read(ctx, store, reading) })
 	s.with(&group, server.url, func(store *daybook.Store) { s.follow(ctx, store) })
-	group.Go(func() { s.backUp(ctx) })
+	s.with(&group, server.url, func(store *daybook.Store) { s.retain(ctx, store) })
 	// The longer the soak, the longer the lives.
-	life := 200*time.Millisecond + time.Duration(random.Int64N(int64(max(long/30, time.Second))))
-	select {
-	case <-time.After(min(life, 20*time.Second)):
-	case <-ctx.Done():
+	life := min(200*time.Millisecond+time.Duration(random.Int64N(int64(max(long/30, time.Second)))), 20*time.Second)
+	_ = pause(ctx, life/2)
+	s.makeRoom() // what the life before may have left full
+	if random.IntN(3) == 0 {
+		s.full++
+		if err := os.WriteFile(filepath.Join(s.dir, "FULL"), nil, 0o666); err != nil {
+			s.t.Error(err)
+		}
+		_ = pause(ctx, 300*time.Millisecond)
+		if random.IntN(3) > 0 { // else the next one begins with a full disk
+			s.makeRoom()
+		}
 	}
+	_ = pause(ctx, life/2)
 	s.peak = max(s.peak, residentOf(server.command.Process.Pid))
-	server.kill()
+	if random.IntN(4) == 0 {
+		if err := server.interrupt(); err != nil {
+			s.t.Errorf("the server was interrupted, and ended with %v", err)
+		}
+	} else {
+		server.kill()
+		s.kills++
+	}
 	stop()
 	group.Wait()
-	s.kills++
+	s.lives++
+	server.wantNoError(s.t)
+}
+
+func (s *soak) makeRoom() {
+	if err := os.Remove(filepath.Join(s.dir, "FULL")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.t.Error(err)
+	}
+}
+
+// between does what an operator does while no server runs. It may be killed too.
+func (s *soak) between(random *rand.Rand) {
+	switch random.IntN(4) {
+	case 0:
+		run(s.t, s.dir, "compact", "--store", "file:data")
+		s.compacted++
+	case 1:
+		killAfter(s.t, s.dir, []string{"compact", "--store", "file:data"}, filepath.Join(s.dir, "data"), random.Int64N(2<<20))
+	case 2:
+		run(s.t, s.dir, "verify", "--quick", "--store", "file:data")
+	}
 }
 
 // with does something with a store behind the server.
@@ -124,140 +180,61 @@ func (s *soak) with(group *sync.WaitGroup, url string, do func(*daybook.Store)) 
 	})
 }
 
-// race appends for turns that only one may win: the condition is that nobody
-// has.
-func (s *soak) race(ctx context.Context, store *daybook.Store, random *rand.Rand) {
-	for ctx.Err() == nil {
-		tag := fmt.Sprintf("turn:%d-%d", s.kills, random.IntN(2000))
-		a := daybook.Append{ID: daybook.NewID(), Changesets: []daybook.Changeset{{
-			Stream: daybook.Stream("turns-1"), Events: []daybook.Event{{Type: "won", Tags: []string{tag}, Data: []byte("{}")}},
-		}}}
-		a.Condition = &daybook.Condition{Query: daybook.Query{Items: []daybook.QueryItem{{Tags: []string{tag}}}}}
-		s.book.send(a.ID, 1)
-		s.raced.Add(1)
-		receipt, err := store.AppendAll(ctx, a)
-		switch {
-		case err == nil:
-			s.book.acknowledge(receipt)
-			s.wonBy.Lock()
-			s.won[tag]++
-			s.wonBy.Unlock()
-		case errors.Is(err, daybook.ErrConflict):
-		case errors.Is(err, syscall.ECONNREFUSED):
-			return // the server was killed, and its writers hear of it later
-		case errors.Is(err, daybook.ErrRefused) && ctx.Err() == nil:
-			s.t.Errorf("turn %s: %v", tag, err)
-			return
-		default:
-			return // the server is gone; a turn need not be won
-		}
-	}
-}
-
-// read reads streams, back and forth.
-func (s *soak) read(ctx context.Context, store *daybook.Store, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 2))
-	for ctx.Err() == nil {
-		before := daybook.Version(0)
-		backwards := random.IntN(2) == 0
-		for r, err := range store.ReadStream(ctx, daybook.Stream(fmt.Sprint("writer-", random.IntN(4))), daybook.StreamRead{Backwards: backwards, Limit: 500}) {
-			if err != nil {
-				if errors.Is(err, daybook.ErrCorrupt) {
-					s.t.Error(err)
-				}
-				return
-			}
-			if before > 0 && !backwards && r.Version != before+1 || before > 0 && backwards && r.Version != before-1 {
-				s.t.Errorf("stream %s: version %d comes behind %d", r.Stream, r.Version, before)
-				return
-			}
-			before = r.Version
-		}
-		s.reads.Add(1)
-	}
-}
-
-// follow goes on where the life before has ended.
-func (s *soak) follow(ctx context.Context, store *daybook.Store) {
-	var after daybook.Position
-	if n := len(s.followed); n > 0 {
-		after = s.followed[n-1]
-	}
-	for r, err := range store.Follow(ctx, daybook.LogRead{After: after}) {
-		if err != nil {
-			return // the server is gone
-		}
-		s.followed = append(s.followed, r.Position)
-	}
-}
-
-// backUp copies the files of the running store, into a directory of its own
-// each time, and looks whether the copy is one.
+// backUp copies the files of the store, again and again, whether a server runs
+// or not: into one directory, and now and then into another. Each copy is opened
+// and verified, and must reach what was acknowledged before.
 func (s *soak) backUp(ctx context.Context) {
-	target := filepath.Join(s.t.TempDir(), "backup")
-	if _, err := disk.Backup(ctx, filepath.Join(s.dir, "data"), target, nil); err != nil {
-		if ctx.Err() == nil {
-			s.t.Errorf("backup: %v", err)
+	for n := 0; ctx.Err() == nil; n++ {
+		target := filepath.Join(s.dir, "backup")
+		if n%5 == 4 {
+			target = filepath.Join(s.dir, "copy")
 		}
-		return
+		if _, err := os.Stat(filepath.Join(s.dir, "data", "daybook.json")); err != nil {
+			_ = pause(ctx, 10*time.Millisecond) // the first server has not made it yet
+			continue
+		}
+		least := s.book.end()
+		_, err := disk.Backup(ctx, filepath.Join(s.dir, "data"), target, nil)
+		if err == nil {
+			err = soundCopy(ctx, target, least)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			s.t.Errorf("backup %d: %v", n+1, err)
+			return
+		}
+		s.backups.Add(1)
+		if n%5 == 4 {
+			s.copies.Add(1)
+			if err := os.RemoveAll(target); err != nil {
+				s.t.Error(err)
+			}
+		}
 	}
-	defer os.RemoveAll(target)
-	driver, err := disk.Open(target, &disk.Options{ReadOnly: true})
+}
+
+// soundCopy returns what is wrong with a copy of a store, which must reach a
+// position.
+func soundCopy(ctx context.Context, dir string, least daybook.Position) error {
+	driver, err := disk.Open(dir, &disk.Options{ReadOnly: true})
 	if err != nil {
-		s.t.Errorf("backup: %v", err)
-		return
+		return err
 	}
 	store := daybook.New(driver, nil)
 	defer store.Close()
 	report, err := verify.Store(ctx, store, nil)
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil || !report.OK() {
-		s.t.Errorf("backup: %v, %v", report.Findings, err)
-	}
-	s.backups++
-}
-
-// settle compares what is left with what everybody saw, and returns how many
-// records there are.
-func (s *soak) settle() int {
-	s.t.Helper()
-	check(s.t, s.dir+"/data", s.book) // it ends with verify
-	driver, err := disk.Open(s.dir+"/data", &disk.Options{ReadOnly: true})
 	if err != nil {
-		s.t.Fatal(err)
+		return err
 	}
-	store := daybook.New(driver, nil)
-	defer store.Close()
-	records := 0
-	turns := map[string]int{}
-	for r, err := range store.ReadLog(s.t.Context(), daybook.LogRead{}) {
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		if records < len(s.followed) && s.followed[records] != r.Position {
-			s.t.Fatalf("who followed was told position %d where the log has %d", s.followed[records], r.Position)
-		}
-		records++
-		if r.Type == "won" {
-			turns[r.Tags[0]]++
-		}
+	if !report.OK() {
+		return fmt.Errorf("verify: %v", report.Findings)
 	}
-	if len(s.followed) > records {
-		s.t.Errorf("who followed was told %d records, the log has %d", len(s.followed), records)
+	if end, err := store.End(ctx); err != nil || end < least {
+		return fmt.Errorf("the copy ends at position %d (%w), and %d was acknowledged before", end, err, least)
 	}
-	for tag, n := range turns {
-		if n > 1 || s.won[tag] > 1 {
-			s.t.Errorf("%s was won %d times, and %d were told so", tag, n, s.won[tag])
-		}
-	}
-	for tag := range s.won {
-		if turns[tag] == 0 {
-			s.t.Errorf("%s was won, and is not there", tag)
-		}
-	}
-	return records
+	return nil
 }
 
 // residentOf returns how much memory a process has, in kB; 0 where the system
