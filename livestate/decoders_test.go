@@ -62,7 +62,9 @@ func TestManyDecodersComeToWhatOneComesTo(t *testing.T) {
 			list[i].Err = nil // which holds stacks
 		}
 		// What does not decode is put aside before a group is folded.
-		slices.SortFunc(list, func(a, b livestate.Quarantined) int { return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Fold, b.Fold)) })
+		slices.SortFunc(list, func(a, b livestate.Quarantined) int {
+			return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Fold, b.Fold))
+		})
 		return outcome{f.counts.Of(state), f.length.Of(state), state.Version(), list, count}
 	}
 	want := come(options{})
