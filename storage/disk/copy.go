@@ -32,6 +32,10 @@ type copying struct {
 	total  int64
 	done   int64
 	report Copied
+	// prepares is set where nothing may be put in place before all of it is there;
+	// prepared are the files that wait for that.
+	prepares bool
+	prepared []string
 }
 
 // until bounds what is copied: whole appends of which no record lies above the
@@ -285,6 +289,7 @@ func (c *copying) plan() (wanted []wantedSegment, err error) {
 			changed = changed || c.there[filepath.Base(wanted[i].name)]
 		}
 	}
+	c.prepares = c.there[identityName] && c.replacesGenerations(wanted)
 	if changed {
 		err = c.removeIndexes()
 	}
@@ -349,7 +354,12 @@ func (c *copying) removeIndexes() error {
 // returns the end of the last append that was copied.
 func (c *copying) copyOne(f wantedSegment, w *copyWalk) (end int64, passed bool, err error) {
 	name := filepath.Join(c.to, filepath.Base(f.name))
-	err = durable.Write(c.fs, name, func(file File) error {
+	write := durable.Write
+	if c.prepares {
+		write = durable.Prepare
+		c.prepared = append(c.prepared, name)
+	}
+	err = write(c.fs, name, func(file File) error {
 		if err := c.copyBytes(f, file); err != nil {
 			return err
 		}
@@ -412,6 +422,9 @@ func (c *copying) copyBytes(f wantedSegment, to File) error {
 
 // finish says where the copy ends, and makes it a store.
 func (c *copying) finish(last *foundSegment, end int64, w *copyWalk) error {
+	if err := c.putInPlace(); err != nil {
+		return err
+	}
 	mark := endMark{store: c.found.ID, segment: last.header.first, visible: end, synced: end, clean: true}
 	if err := durable.WriteFile(c.fs, filepath.Join(c.to, endName), mark.encode()); err != nil {
 		return err
@@ -424,6 +437,9 @@ func (c *copying) finish(last *foundSegment, end int64, w *copyWalk) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := c.removeGenerations(); err != nil {
+		return err
 	}
 	if c.until.bounds() {
 		c.tellEnd(last, w)
