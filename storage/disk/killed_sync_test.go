@@ -194,7 +194,7 @@ func workUntilKilled(dir, at string) error {
 	return k.Close()
 }
 
-// Without a torture that was asked for, it is killed at every third sync or so.
+// Without a torture that was asked for, it is killed at every fifth sync or so.
 func TestKilledAtEverySyncKeepsWhatWasAcknowledged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
@@ -209,7 +209,7 @@ func TestKilledAtEverySyncKeepsWhatWasAcknowledged(t *testing.T) {
 	for at, ended := 1, false; !ended && !t.Failed(); at++ {
 		whens := []string{"before", "after"}
 		if !every {
-			at += random.IntN(5)
+			at += random.IntN(9)
 			whens = whens[random.IntN(2):][:1]
 		}
 		for _, when := range whens {

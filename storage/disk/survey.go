@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/daybook-go/daybook"
@@ -49,15 +50,32 @@ func takeSurvey(fsys FS, dir string, reader bool) (survey, error) {
 			return s, fmt.Errorf("disk: look for a writer: %w", err)
 		}
 	}
-	// The mark before the segments: it never tells of a segment that is not
-	// there yet.
-	if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
-		return s, err
-	}
-	if err := s.list(fsys, dir); err != nil {
-		return s, err
+	for range mostLists {
+		names, err := fsys.List(dir)
+		if err != nil {
+			return s, err
+		}
+		// The mark before the segments: it never tells of a segment that is not
+		// there yet.
+		if s.mark, s.marked, err = loadEndMark(fsys, dir, s.ID); err != nil {
+			return s, err
+		}
+		if err := s.list(fsys, dir); err != nil {
+			return s, err
+		}
+		if !s.isCompactedSince(names) {
+			break
+		}
 	}
 	return s, refuseNewerIndexes(fsys, dir, s.indexes)
+}
+
+// isCompactedSince reports whether a segment was compacted after the names were
+// listed: then the mark may not tell of the deletions that it was compacted for.
+func (s *survey) isCompactedSince(names []string) bool {
+	return slices.ContainsFunc(s.found, func(f foundSegment) bool {
+		return f.header.generation > 0 && !slices.Contains(names, filepath.Base(f.name))
+	})
 }
 
 // mostLists is how often the files are listed: while they are looked at, a
