@@ -28,6 +28,18 @@ func WriteFile(fsys FS, name string, data []byte) error {
 // Write is WriteFile for a file that fill writes. Where fill fails, the file
 // stays what it was.
 func Write(fsys FS, name string, fill func(File) error) error {
+	if err := Prepare(fsys, name, fill); err != nil {
+		return err
+	}
+	if err := fsys.Rename(name+Unfinished, name); err != nil {
+		return err
+	}
+	return fsys.SyncDir(filepath.Dir(name))
+}
+
+// Prepare is Write but for its end: what fill writes is on the disk beside the
+// named file, and waits to be renamed.
+func Prepare(fsys FS, name string, fill func(File) error) error {
 	file, err := fsys.Create(name + Unfinished)
 	if err != nil {
 		return err
@@ -40,12 +52,8 @@ func Write(fsys FS, name string, fill func(File) error) error {
 	if err != nil {
 		// What is left over is removed by whoever opens the directory next.
 		_ = fsys.Remove(name + Unfinished)
-		return err
 	}
-	if err := fsys.Rename(name+Unfinished, name); err != nil {
-		return err
-	}
-	return fsys.SyncDir(filepath.Dir(name))
+	return err
 }
 
 // MakeDir makes a directory with its parents where they are missing, each on

@@ -66,7 +66,10 @@ type LeftOut struct {
 // Every frame that is copied is checked: damage is a *daybook.CorruptError. An
 // interrupted backup may be repeated. Until the first backup into a directory
 // has ended, what is there does not open; an interrupted later one leaves what
-// an earlier one left, or more: each file is replaced whole, or not.
+// an earlier one left, or more: each file is replaced whole, or not. Where the
+// store was compacted since, all is copied beside what is there first, and then
+// put in its place: in that moment the directory does not open either, and
+// daybook.json has the name daybook.json.new.
 func Backup(ctx context.Context, dir, target string, options *BackupOptions) (Copied, error) {
 	var o BackupOptions
 	if options != nil {

@@ -115,6 +115,55 @@ func TestBackupWhileWritersAppend(t *testing.T) {
 	}
 }
 
+// compactingFS deletes and compacts after it was read where the log ends.
+type compactingFS struct {
+	disk.FS
+	between func()
+}
+
+func (c *compactingFS) Open(name string) (disk.File, error) {
+	file, err := c.FS.Open(name)
+	if err == nil && filepath.Base(name) == "END" {
+		return compactingFile{file, c}, nil
+	}
+	return file, err
+}
+
+type compactingFile struct {
+	disk.File
+	fs *compactingFS
+}
+
+func (c compactingFile) Close() error {
+	if between := c.fs.between; between != nil {
+		c.fs.between = nil
+		between()
+	}
+	return c.File.Close()
+}
+
+func TestBackupThatMeetsACompactionHoldsWhatItWasMadeFor(t *testing.T) {
+	dir, target := t.TempDir(), t.TempDir()
+	d := open(t, dir, &disk.Options{FS: lazy, SegmentBytes: 1 << 10})
+	for n := range 20 {
+		add(t, d, fmt.Sprint("s-", n%3), events(n, 2)...)
+	}
+	compacting := &compactingFS{FS: lazy, between: func() {
+		if _, err := daybook.New(d, nil).DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("s-1"), Scrub: true}); err != nil {
+			t.Error(err)
+		}
+		if report, err := d.Compact(t.Context(), nil); err != nil || report.Segments < 5 {
+			t.Error(report, err)
+		}
+	}}
+	if _, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{FS: compacting}); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, target, &disk.Options{ReadOnly: true})
+	wantRecords(t, "the backup", wholeLog(t, b), wholeLog(t, d))
+	wantVerified(t, b)
+}
+
 func TestBackupAndRestoreRefuseOtherDirectoriesAndDamage(t *testing.T) {
 	closed, all := smallStore(t)
 	dir := closed.put(t)

@@ -32,6 +32,10 @@ type copying struct {
 	total  int64
 	done   int64
 	report Copied
+	// prepares is set where nothing may be put in place before all of it is there;
+	// prepared are the files that wait for that.
+	prepares bool
+	prepared []string
 }
 
 // until bounds what is copied: whole appends of which no record lies above the
@@ -222,7 +226,6 @@ func (c *copying) copyAll() error {
 	w := &copyWalk{until: c.until}
 	end, last := int64(0), (*foundSegment)(nil)
 	passed := false
-	var later []wantedSegment
 	for _, f := range wanted {
 		last = f.foundSegment
 		w.last = max(w.last, f.header.first-1)
@@ -232,22 +235,11 @@ func (c *copying) copyAll() error {
 			end = f.limit
 			continue
 		}
-		// What a compaction removed, the deletions behind it tell: they must be
-		// there first, or there would be a log that misses something.
-		if f.stale && !c.until.bounds() {
-			later, end = append(later, f), f.limit
-			continue
-		}
 		if end, passed, err = c.copyOne(f, w); err != nil {
 			return err
 		}
 		if passed {
 			break
-		}
-	}
-	for _, f := range later {
-		if _, _, err = c.copyOne(f, &copyWalk{last: f.header.first - 1}); err != nil {
-			return err
 		}
 	}
 	if fault := c.found.fault; fault != nil && !passed && last == c.lastFound() &&
@@ -261,7 +253,12 @@ func (c *copying) copyAll() error {
 // returns the end of the last append that was copied.
 func (c *copying) copyOne(f wantedSegment, w *copyWalk) (end int64, passed bool, err error) {
 	name := filepath.Join(c.to, filepath.Base(f.name))
-	err = durable.Write(c.fs, name, func(file File) error {
+	write := durable.Write
+	if c.prepares {
+		write = durable.Prepare
+		c.prepared = append(c.prepared, name)
+	}
+	err = write(c.fs, name, func(file File) error {
 		if err := c.copyBytes(f, file); err != nil {
 			return err
 		}
@@ -330,6 +327,9 @@ func (c *copying) finish(last *foundSegment, end int64, w *copyWalk) error {
 		if behind, err = c.recordRemoval(last, end, w.last); err != nil {
 			return err
 		}
+	}
+	if err := c.putInPlace(); err != nil {
+		return err
 	}
 	mark := endMark{store: c.found.ID, segment: last.header.first, visible: behind, synced: behind, clean: true}
 	if err := durable.WriteFile(c.fs, filepath.Join(c.to, endName), mark.encode()); err != nil {

@@ -52,6 +52,7 @@ func (c *copying) plan() (wanted []wantedSegment, err error) {
 			changed = changed || c.there[filepath.Base(wanted[i].name)]
 		}
 	}
+	c.prepares = c.there[identityName] && len(c.stale) > 0
 	if changed {
 		err = c.removeIndexes()
 	}

@@ -4,18 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/durable"
 	"github.com/daybook-go/daybook/storage/disk"
-	"github.com/daybook-go/daybook/verify"
 )
 
 // killAtSync, in the environment beside crashDir, makes the test binary a
@@ -86,14 +87,52 @@ type killFile struct {
 
 func (f killFile) Sync() error { return f.fs.sync(f.File.Sync) }
 
-const killAppends = 14
+// killedWork is a piece of the work at which a process is killed.
+type killedWork struct {
+	proposal      // what is appended or deleted, if anything is
+	compact  bool // else all that was deleted is removed from the files
+	backup   bool // else the store is backed up, to the same place each time
+	reopen   bool // else it is closed and opened
+}
 
-// killAppend is the nth append of the workload: small segments are begun every
-// few of them, and index files made and merged.
-func killAppend(n int) daybook.Append {
+// killedAt is when all of it happens.
+var killedAt = time.UnixMicro(1_700_000_000_000_000).UTC()
+
+// killedWorks is all of it: small segments are begun every few appends, index files
+// made and merged, streams deleted and scrubbed, and appended to again.
+func killedWorks() (works []killedWork) {
+	n := 0
+	appends := func(count int) {
+		for range count {
+			works = append(works, killedWork{proposal: proposal{append: killedAppend(n)}})
+			n++
+		}
+	}
+	deletes := func(stream string, through daybook.Version, scrub bool) {
+		d := daybook.Deletion{ID: daybook.IDOf(fmt.Sprint("deletion ", len(works))), Stream: daybook.Stream(stream), Through: through, Scrub: scrub}
+		works = append(works, killedWork{proposal: proposal{deletion: &d}})
+	}
+	appends(7)
+	deletes("s-1", 2, true)
+	works = append(works, killedWork{backup: true}, killedWork{compact: true}, killedWork{reopen: true})
+	appends(6)
+	deletes("s-2", 0, false)
+	deletes("s-3", 0, true)
+	appends(3)
+	works = append(works, killedWork{compact: true}, killedWork{backup: true}, killedWork{reopen: true})
+	return works
+}
+
+// killedAppend is the nth append.
+func killedAppend(n int) daybook.Append {
 	a := daybook.Append{ID: daybook.IDOf(fmt.Sprint("append ", n))}
 	for i := range 1 + n%3 {
-		a.Changesets = append(a.Changesets, daybook.Changeset{Stream: daybook.Stream(fmt.Sprintf("s-%d", (n+i)%5)), Events: events(n, 1+n%2)})
+		c := daybook.Changeset{Stream: daybook.Stream(fmt.Sprintf("s-%d", (n+i)%5)), Events: events(n, 1+n%2)}
+		for j := range c.Events {
+			c.Events[j].Data = fmt.Appendf(c.Events[j].Data, " %s%011d", markFront, 100*n+10*i+j)
+			c.Events[j].ContentType = "text/plain"
+		}
+		a.Changesets = append(a.Changesets, c)
 	}
 	if n%4 == 3 {
 		a.Durability = daybook.DurabilityOS
@@ -101,32 +140,61 @@ func killAppend(n int) daybook.Append {
 	return a
 }
 
-// workUntilKilled appends, closes the store in the middle and at the end, and
-// prints what was acknowledged.
-func workUntilKilled(dir, at string) error {
-	k := &killFS{FS: durable.OS}
-	if _, err := fmt.Sscan(at, &k.at); err != nil {
-		return err
-	}
-	k.after = strings.HasSuffix(at, "after")
-	for from := 0; from < killAppends; from += killAppends / 2 {
-		d, err := disk.Open(dir, &disk.Options{FS: k, SegmentBytes: 1 << 10})
-		if err != nil {
-			return err
-		}
-		for n := from; n < from+killAppends/2; n++ {
-			if _, err := daybook.New(d, nil).AppendAll(context.Background(), killAppend(n)); err != nil {
-				return err
-			}
-			fmt.Println(n)
-		}
-		if err := d.Close(); err != nil {
-			return err
-		}
-	}
-	return nil
+// killedStore is the store at which a process works.
+type killedStore struct {
+	dir string
+	fs  disk.FS
+	*disk.Driver
 }
 
+func (k *killedStore) open() (err error) {
+	k.Driver, err = disk.Open(k.dir, &disk.Options{FS: k.fs, SegmentBytes: 1 << 10, Now: func() time.Time { return killedAt }})
+	return err
+}
+
+// backupDir is where the store is backed up to.
+func (k *killedStore) backupDir() string { return k.dir + ".backup" }
+
+func (k *killedStore) do(work killedWork) (err error) {
+	ctx := context.Background()
+	switch {
+	case work.compact:
+		_, err = k.Compact(ctx, nil)
+	case work.backup:
+		_, err = disk.Backup(ctx, k.dir, k.backupDir(), &disk.BackupOptions{FS: k.fs})
+	case work.reopen:
+		if err = k.Close(); err == nil {
+			err = k.open()
+		}
+	case work.deletion != nil:
+		_, err = daybook.New(k.Driver, nil).DeleteStream(ctx, *work.deletion)
+	default:
+		_, err = daybook.New(k.Driver, nil).AppendAll(ctx, work.append)
+	}
+	return err
+}
+
+// workUntilKilled does the work, and prints a line for each piece that is done.
+func workUntilKilled(dir, at string) error {
+	killing := &killFS{FS: durable.OS}
+	if _, err := fmt.Sscan(at, &killing.at); err != nil {
+		return err
+	}
+	killing.after = strings.HasSuffix(at, "after")
+	k := killedStore{dir: dir, fs: killing}
+	if err := k.open(); err != nil {
+		return err
+	}
+	for n, work := range killedWorks() {
+		if err := k.do(work); err != nil {
+			return err
+		}
+		fmt.Println(n)
+	}
+	return k.Close()
+}
+
+// Without a torture that was asked for, it is killed at every fifth sync or so.
 func TestKilledAtEverySyncKeepsWhatWasAcknowledged(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts and kills processes")
@@ -135,66 +203,184 @@ func TestKilledAtEverySyncKeepsWhatWasAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	syncs := 0
-	for ended := false; !ended; {
-		syncs++
-		for _, when := range []string{"before", "after"} {
+	random := seeded(t)
+	every := os.Getenv(tortureCrashes) != ""
+	kills := 0
+	for at, ended := 1, false; !ended && !t.Failed(); at++ {
+		whens := []string{"before", "after"}
+		if !every {
+			at += random.IntN(9)
+			whens = whens[random.IntN(2):][:1]
+		}
+		for _, when := range whens {
 			dir := filepath.Join(t.TempDir(), "store")
 			child := exec.CommandContext(t.Context(), program)
-			child.Env = append(os.Environ(), crashDir+"="+dir, killAtSync+"="+strconv.Itoa(syncs)+" "+when)
+			child.Env = append(os.Environ(), crashDir+"="+dir, fmt.Sprintf("%s=%d %s", killAtSync, at, when))
 			child.Stderr = os.Stderr
 			out, err := child.Output()
 			ended = err == nil
 			if !ended && (!errors.As(err, new(*exec.ExitError)) || child.ProcessState.Exited() && child.ProcessState.ExitCode() != 1) {
 				t.Fatal(err)
 			}
-			checkKilledAtSync(t, fmt.Sprintf("killed %s sync %d", when, syncs), dir, strings.Count(string(out), "\n"), ended)
+			kills++
+			t.Run(fmt.Sprintf("%s sync %d", when, at), func(t *testing.T) {
+				checkKilledAtSync(t, &killedStore{dir: dir, fs: lazy}, strings.Count(string(out), "\n"), ended)
+			})
 		}
 	}
-	t.Logf("killed before and after each of %d syncs", syncs-1)
+	t.Logf("killed %d times", kills)
 }
 
-// checkKilledAtSync opens what the process left: it holds the first appends,
-// whole, and at least those that were acknowledged.
-func checkKilledAtSync(t *testing.T, what, dir string, acknowledged int, ended bool) {
+// checkKilledAtSync opens what the process has left: it holds the first appends and
+// deletions, whole, and at least those that were acknowledged; and the rest of the
+// work can be done.
+func checkKilledAtSync(t *testing.T, k *killedStore, acknowledged int, ended bool) {
 	t.Helper()
-	d, err := disk.Open(dir, &disk.Options{FS: lazy, SegmentBytes: 1 << 10})
+	works := killedWorks()
+	if err := k.open(); err != nil {
+		t.Fatal(err)
+	}
+	if r := k.Recovery(); r.Damage != nil || ended && !r.Clean {
+		t.Fatalf("%+v", r)
+	}
+	told, err := k.Told()
 	if err != nil {
-		t.Fatalf("%s: %v", what, err)
+		t.Fatal(err)
+	}
+	h, done := newHistory(), 0
+	for ; done < len(works) && (done < acknowledged || len(h.deeds) < len(told)); done++ {
+		if work := works[done]; work.isDeed() {
+			if len(h.deeds) == len(told) {
+				t.Fatalf("%d pieces of work are acknowledged, and %s is not there", acknowledged, work.proposal)
+			}
+			if _, err := h.take(work.proposal, killedAt); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.deeds[len(h.deeds)-1].is(&told[len(h.deeds)-1]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, work := range works[:acknowledged] {
+		switch {
+		case work.compact:
+			wantMarksGone(t, k.dir, works[:i])
+		case work.backup && !slices.ContainsFunc(works[i+1:acknowledged], func(w killedWork) bool { return w.backup }):
+			wantBackup(t, k.backupDir(), works[:i], acknowledged < len(works) && works[acknowledged].backup)
+		}
+	}
+	k.wantHistory(t, h)
+	for _, work := range works[:done] {
+		if work.isDeed() {
+			if a, err := (&torture{store: daybook.New(k.Driver, nil)}).give(work.proposal); err != nil || !a.receipt.Repeated && !a.deleted.Repeated {
+				t.Fatalf("%s again: %s, %v", work.proposal, a, err)
+			}
+		}
+	}
+	k.finish(t, h, works, done, acknowledged)
+}
+
+// finish does what is left of the work, and looks at the store in the end.
+func (k *killedStore) finish(t *testing.T, h *history, works []killedWork, done, acknowledged int) {
+	t.Helper()
+	for i, work := range works {
+		// What is no deed may have been done in part.
+		if i < done && (work.isDeed() || i < acknowledged) {
+			continue
+		}
+		if work.isDeed() {
+			if _, err := h.take(work.proposal, killedAt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := k.do(work); err != nil {
+			t.Fatalf("piece %d of the work: %v", i, err)
+		}
+	}
+	k.wantHistory(t, h)
+	if err := k.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantMarksGone(t, k.dir, works)
+	wantBackup(t, k.backupDir(), works, false)
+	report, err := disk.Check(t.Context(), k.dir, &disk.CheckOptions{Deep: true})
+	if err != nil || !report.OK() {
+		t.Errorf("the check finds %v, %v", report.Problems, err)
+	}
+}
+
+func (k *killedStore) wantHistory(t *testing.T, h *history) {
+	t.Helper()
+	if err := h.mustShow(wholeLog(t, k.Driver)); err != nil {
+		t.Fatal(err)
+	}
+	m := newModel()
+	m.history = h
+	if err := m.mustBeDeletions(daybook.New(k.Driver, nil)); err != nil {
+		t.Fatal(err)
+	}
+	wantVerified(t, k.Driver)
+}
+
+func (w *killedWork) isDeed() bool { return !w.compact && !w.backup && !w.reopen }
+
+// historyOf returns what a store is after some work.
+func historyOf(t *testing.T, works []killedWork) *history {
+	t.Helper()
+	h := newHistory()
+	for _, work := range works {
+		if work.isDeed() {
+			if _, err := h.take(work.proposal, killedAt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return h
+}
+
+// wantMarksGone searches all files of a store for what a compaction behind some
+// work has removed.
+func wantMarksGone(t *testing.T, dir string, works []killedWork) {
+	t.Helper()
+	gone := historyOf(t, works).due(false, 0)
+	if len(gone) == 0 {
+		t.Fatal("nothing was to be removed")
+	}
+	for name, data := range filesOf(t, dir) {
+		for _, mark := range marksIn(nil, data) {
+			if gone[mark] {
+				t.Errorf("%s holds %q, which was removed", name, mark)
+			}
+		}
+	}
+}
+
+// wantBackup opens a backup that was made behind some work: it holds that; more, if
+// a later one was perhaps begun, or nothing, while that is put in its place.
+func wantBackup(t *testing.T, dir string, works []killedWork, more bool) {
+	t.Helper()
+	d, err := disk.Open(dir, &disk.Options{ReadOnly: true})
+	if _, before := os.Stat(filepath.Join(dir, "daybook.json.new")); more && before == nil && errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("the backup: %v", err)
 	}
 	defer d.Close()
-	store := daybook.New(d, nil)
-	if r := d.Recovery(); r.Damage != nil || ended && !r.Clean {
-		t.Fatalf("%s: %+v", what, r)
+	h := historyOf(t, works)
+	told, err := d.Told()
+	if err != nil || len(told) < len(h.deeds) || !more && len(told) > len(h.deeds) {
+		t.Fatalf("the backup holds %d deeds, want %d: %v", len(told), len(h.deeds), err)
 	}
-	var ids []daybook.ID
-	records := 0
-	for _, r := range wholeLog(t, d) {
-		if n := len(ids); n == 0 || ids[n-1] != r.Changeset.AppendID {
-			ids = append(ids, r.Changeset.AppendID)
-		}
-		records++
-	}
-	want := 0
-	for n, id := range ids {
-		a := killAppend(n)
-		if id != a.ID {
-			t.Fatalf("%s: append %d is %s", what, n, id)
-		}
-		for _, c := range a.Changesets {
-			want += len(c.Events)
-		}
-		if receipt, err := store.AppendAll(t.Context(), a); err != nil || !receipt.Repeated {
-			t.Fatalf("%s: append %d repeated: %+v, %v", what, n, receipt, err)
+	for i := range h.deeds {
+		if err := h.deeds[i].is(&told[i]); err != nil {
+			t.Fatalf("the backup: %v", err)
 		}
 	}
-	if len(ids) < acknowledged || records != want {
-		t.Fatalf("%s: %d appends with %d records, want %d, and %d were acknowledged", what, len(ids), records, want, acknowledged)
+	if len(told) == len(h.deeds) {
+		if err := h.mustShow(wholeLog(t, d)); err != nil {
+			t.Errorf("the backup: %v", err)
+		}
 	}
-	if report, err := verify.Store(t.Context(), store, nil); err != nil || !report.OK() {
-		t.Fatalf("%s: verify: %v, %v", what, report.Findings, err)
-	}
-	if _, err := store.AppendAll(t.Context(), killAppend(len(ids))); err != nil {
-		t.Fatalf("%s: the next append: %v", what, err)
-	}
+	wantVerified(t, d)
 }

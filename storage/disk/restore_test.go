@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -205,6 +206,65 @@ func TestBackupThatIsKilledAnywhereLeavesTheEarlierOneAndCanBeRepeated(t *testin
 			return err != nil
 		})
 	}
+}
+
+// What was deleted and compacted since the earlier backup is there with all of it,
+// or not at all: in between the directory is no store.
+func TestBackupOfACompactedStoreThatIsKilledAnywhereIsTheEarlierOneOrTheNewOne(t *testing.T) {
+	dir, earlier := t.TempDir(), t.TempDir()
+	d := open(t, dir, &disk.Options{FS: lazy, SegmentBytes: 1 << 10})
+	for n := range 12 {
+		add(t, d, fmt.Sprint("s-", n%3), events(n, 3)...)
+	}
+	if _, err := disk.Backup(t.Context(), dir, earlier, &disk.BackupOptions{FS: lazy}); err != nil {
+		t.Fatal(err)
+	}
+	before, all := filesOf(t, earlier), wholeLog(t, d)
+	for n := range 6 {
+		add(t, d, fmt.Sprint("s-", n%3), events(n, 3)...)
+	}
+	if _, err := daybook.New(d, nil).DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("s-1"), Scrub: true}); err != nil {
+		t.Fatal(err)
+	}
+	add(t, d, "s-1", event(1))
+	if report, err := d.Compact(t.Context(), nil); err != nil || report.Segments < 3 {
+		t.Fatal(report, err)
+	}
+	now := wholeLog(t, d)
+	endings(t, func(t *testing.T, at int64) bool {
+		target := before.put(t)
+		_, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{FS: &dyingFS{FS: lazy, at: at}})
+		if err != nil && !errors.Is(err, errDied) {
+			t.Fatalf("killed at call %d: %v", at, err)
+		}
+		died := err != nil
+		r, err := disk.Open(target, &disk.Options{ReadOnly: true, FS: lazy})
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && died: // it is no store
+		case err != nil:
+			t.Fatalf("killed at call %d: %v", at, err)
+		default:
+			want := now
+			if got := wholeLog(t, r); died && len(got) == len(all) {
+				want = all
+			}
+			wantRecords(t, fmt.Sprintf("killed at call %d: what is left", at), wholeLog(t, r), want)
+			wantVerified(t, r)
+			if err := r.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{FS: lazy}); err != nil {
+			t.Fatalf("killed at call %d and repeated: %v", at, err)
+		}
+		r = open(t, target, &disk.Options{ReadOnly: true, FS: lazy})
+		wantRecords(t, "repeated", wholeLog(t, r), now)
+		wantVerified(t, r)
+		if got, want := filesOf(t, target).segments(), filesOf(t, dir).segments(); !slices.Equal(got, want) {
+			t.Fatalf("killed at call %d and repeated, the segments are %v, want %v", at, got, want)
+		}
+		return died
+	})
 }
 
 func TestRestoreThatIsKilledAnywhereGoesOn(t *testing.T) {
