@@ -42,8 +42,8 @@ type Turn struct {
 	of      *Turns
 	streams []daybook.StreamID
 	one     [1]daybook.StreamID // the memory of streams, where that is one
-	behind  int           // in how many lines somebody stands in front
-	come    chan struct{} // closed when that are none; nil where there were none
+	behind  int                 // in how many lines somebody stands in front
+	come    chan struct{}       // closed when that are none; nil where there were none
 }
 
 // made counts the Turns, to give each its order.
