@@ -110,6 +110,9 @@ func TestCompactionThatIsEndedWhileItWaitsLeavesAWholeStore(t *testing.T) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
+		if err := disk.SettleIndexes(d); err != nil {
+			t.Fatal(err)
+		}
 		report := checkStore(t, dir, true)
 		wantNoProblems(t, fmt.Sprint("ended at ", at), report)
 		if len(report.Notes) > 0 {

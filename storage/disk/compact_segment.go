@@ -100,9 +100,9 @@ func (c *compaction) isDue(ctx context.Context, old *segment) (bool, error) {
 // copy writes the frames of a segment behind the first of the new one. It returns
 // what that must tell, with the size of what it wrote.
 func (c *compaction) copy(old, s *segment, to io.Writer, pace func(bytes int64) error) (size compacted, err error) {
-	c.log.mu.RLock()
-	size.original = c.log.segments[old.number+1].header.previousBytes
-	c.log.mu.RUnlock()
+	c.writer.mu.Lock() // the next one may have been begun, and not be shown yet
+	size.original = c.writer.segmentAt(old.number + 1).header.previousBytes
+	c.writer.mu.Unlock()
 	offset := int64(segmentHeaderSize + compactedSize)
 	s.mark(segmentHeaderSize, s.header.first, s.header.floor, true)
 	header := make([]byte, frameHeaderSize)

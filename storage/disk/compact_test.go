@@ -257,3 +257,40 @@ func withoutBehind(all []daybook.Record, id daybook.StreamID, read []daybook.Rec
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(r daybook.Record) bool { return r.Stream == id && !seen[r.Position] })
 }
+
+// A segment is sealed, and can be compacted, before anything of the next one is
+// shown.
+func TestSegmentIsCompactedWhileTheNextIsBegun(t *testing.T) {
+	dir, fsys := t.TempDir(), newFaultyFS()
+	d := open(t, dir, &disk.Options{SegmentBytes: 1 << 10, FS: fsys})
+	add(t, d, "user-1", event(1))
+	if _, err := daybook.New(d, nil).DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("user-1")}); err != nil {
+		t.Fatal(err)
+	}
+	g := newGate()
+	fsys.onWrite(g.pass)
+	large := event(2)
+	large.Data = bytes.Repeat([]byte("x"), 900)
+	done := beside(func() (daybook.Receipt, error) {
+		return addAt(t.Context(), d, "other-1", daybook.DurabilityDisk, large)
+	})
+	<-g.arrived
+	if err := disk.SettleIndexes(d); err != nil {
+		t.Fatal(err)
+	}
+	report, err := d.Compact(t.Context(), nil)
+	g.open()
+	if err != nil || report.Segments != 1 {
+		t.Errorf("compacted: %+v, %v", report, err)
+	}
+	if r := <-done; r.err != nil {
+		t.Fatal(r.err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantNoProblems(t, "compacted", checkStore(t, dir, true))
+	if all := wholeLog(t, open(t, dir, nil)); len(all) != 1 {
+		t.Errorf("%d records are left", len(all))
+	}
+}
