@@ -105,6 +105,7 @@ type Result[S, E any] struct {
 	// Receipt says where the events went; zero where nothing was to be stored.
 	// Its Repeated is set when a command with this id was carried out before.
 	Receipt daybook.Receipt
-	// Tries is how often the command was decided, at least 1.
+	// Tries is how often the command was decided: once, and again whenever the
+	// state was found to be an old one.
 	Tries int
 }

@@ -141,10 +141,10 @@ func ExampleObjects_In() {
 }
 
 // An event elsewhere refers to an object by its stream.
-func ExampleObjects_StreamOf() {
+func ExampleObjects_Stream() {
 	shelves, store := openShelves()
 	defer store.Close()
-	fmt.Println(shelves.StreamOf("1"))
+	fmt.Println(shelves.Stream("1"))
 	// Output:
 	// shelf-1
 }
@@ -193,7 +193,7 @@ func ExampleObjects_Close() {
 	}
 	_, _ = shelves.Update(ctx, "1", func(s *Shelf) error { s.Put(2); return nil }, nil)
 	fmt.Println(shelves.Close(ctx))
-	head, _ := store.Head(ctx, aggregate.SnapshotStream(shelves.StreamOf("1")))
+	head, _ := store.Head(ctx, aggregate.SnapshotStream(shelves.Stream("1")))
 	fmt.Println("snapshots:", head.Version)
 	// Output:
 	// <nil>

@@ -9,7 +9,8 @@ import (
 
 // Hooks let a program watch its aggregates. Every hook may be nil, and is
 // called in the goroutine that it tells about: those of commands before the
-// command goes on, OnSnapshot also behind the scenes.
+// command goes on, and returns, OnSnapshot also behind the scenes. It must be
+// quick, and execute no commands: others wait for the turn of the aggregate.
 type Hooks struct {
 	// OnConflict is called before a command is decided again.
 	OnConflict func(ctx context.Context, conflict Conflict)

@@ -77,6 +77,10 @@ func (r *Root[E]) Stream() daybook.StreamID { return r.at.Stream }
 // from, or persisted as; 0 for a new one.
 func (r *Root[E]) Version() daybook.Version { return r.at.Version }
 
+// Position returns the position of that record: what a reader of the log must
+// have passed to have seen it.
+func (r *Root[E]) Position() daybook.Position { return r.at.Position }
+
 //lint:ignore U1000 Object asks for it
 func (r *Root[E]) root() *Root[E] { return r }
 
@@ -165,8 +169,8 @@ func (o *Objects[T, E]) In(partition string) *Objects[T, E] {
 	return &Objects[T, E]{inner: o.inner.In(partition)}
 }
 
-// StreamOf returns the stream of an object; see Repository.Stream.
-func (o *Objects[T, E]) StreamOf(id string) daybook.StreamID { return o.inner.Stream(id) }
+// Stream returns the stream of an object; see Repository.Stream.
+func (o *Objects[T, E]) Stream(id string) daybook.StreamID { return o.inner.Stream(id) }
 
 // Load returns an object as it stands; a new one where there is no history.
 func (o *Objects[T, E]) Load(ctx context.Context, id string) (T, error) {
@@ -234,7 +238,15 @@ func (o *Objects[T, E]) Update(ctx context.Context, id string, change func(objec
 	return placed[T, E](result.Loaded, err)
 }
 
-// UpdateIn is Update as a part of a transaction: see Transact.
+// LoadIn returns an object as a part of a transaction, to read only: it is
+// changed by UpdateIn. See Repository.LoadIn.
+func (o *Objects[T, E]) LoadIn(ctx context.Context, tx *Transaction, id string) (T, error) {
+	at, err := o.inner.LoadIn(ctx, tx, id)
+	return at.State, err
+}
+
+// UpdateIn is Update as a part of a transaction: see Transact, and
+// Repository.ExecuteIn.
 func (o *Objects[T, E]) UpdateIn(ctx context.Context, tx *Transaction, id string, change func(object T) error) (T, error) {
 	if change == nil {
 		var none T

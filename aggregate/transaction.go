@@ -18,7 +18,8 @@ type TransactionOptions struct {
 	CommandOptions
 	// Retry says how it is tried again.
 	Retry Retry
-	// OnConflict is called before the transaction runs again.
+	// OnConflict is called before the transaction runs again. See Hooks for what
+	// it must not do.
 	OnConflict func(ctx context.Context, conflict Conflict)
 }
 
@@ -27,7 +28,10 @@ type TransactionResult struct {
 	// Receipt says where the events went; zero where there were none. Its
 	// Repeated is set when a transaction with this id was carried out before.
 	Receipt daybook.Receipt
-	Tries   int
+	// Tries is how often it was tried: once, and again whenever a state was found
+	// to be an old one. The function may run more often, to find which aggregates
+	// it needs.
+	Tries int
 }
 
 // Transaction gathers commands of several aggregates, of one type or of

@@ -62,7 +62,7 @@ func run(ctx context.Context, store *daybook.Store, out io.Writer) error {
 	_, err = organizations.Update(ctx, "2", rename, nil)
 	fmt.Fprintln(out, "another one:", err)
 
-	for record, err := range store.ReadStream(ctx, organizations.StreamOf("1"), daybook.StreamRead{}) {
+	for record, err := range store.ReadStream(ctx, organizations.Stream("1"), daybook.StreamRead{}) {
 		if err != nil {
 			return err
 		}
