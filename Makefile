@@ -13,12 +13,13 @@ test:
 	./scripts/test
 
 # Ten thousand crashes and a thousand flipped bits on a simulated disk, all
-# planted bugs, and a kill at every sync; says which seeds. See docs/testing.md.
+# planted bugs, a fault at every call of a compaction, and a kill at every sync;
+# says which seeds. See docs/testing.md.
 CRASHES ?= 10000
 FLIPS ?= 1000
 torture:
 	DAYBOOK_TORTURE=$(CRASHES) DAYBOOK_TORTURE_FLIPS=$(FLIPS) go test -count 1 -timeout 60m -v \
-		-run '^Test(SimulatedCrashes|FlippedBits|LyingDisks|PlantedBugs|KilledAtEverySync)' ./storage/disk
+		-run '^Test(SimulatedCrashes|FlippedBits|LyingDisks|PlantedBugs|KilledAtEverySync|CompactionThatMeets|CrashesAtEveryChange)' ./storage/disk
 
 # A server under everything at once, killed and started again, for as long as
 # you like; ends with verify and a report. See docs/testing.md.

@@ -21,7 +21,7 @@ import (
 // compaction ends well, though more was deleted meanwhile.
 func TestCompactionThatMeetsAFaultAnywhereEndsWellWhenItIsRunAgain(t *testing.T) {
 	random := seeded(t)
-	few := 8 // without a torture that was asked for, at every fifth or so
+	few := 16 // without a torture that was asked for, at every eighth or so
 	if os.Getenv(tortureCrashes) != "" {
 		few = 1
 	}
@@ -199,7 +199,7 @@ func refuseWithoutRoom(t *testing.T, compactFirst bool) {
 // of the work: of a deletion, a new segment, an index file, a note in the log.
 func TestRoomThatEndsWhileItIsCompactedCostsNothing(t *testing.T) {
 	random := seeded(t)
-	for room := int64(0); room < 40<<10; room += 1 + random.Int64N(4<<10) {
+	for room := int64(0); room < 40<<10; room += 1 + random.Int64N(6<<10) {
 		seed := random.Uint64()
 		synctest.Test(t, func(t *testing.T) { compactInRoom(t, room, seed) })
 		if t.Failed() {

@@ -17,14 +17,14 @@ import (
 // was shown already, since it asked for memory only, stays in its round, and is
 // written when there is room.
 
-// FullError says that there was no room for an append, on the disk or in what
-// may be taken of it. Nothing of it was stored. Reading goes on; make room, and
+// FullError says that there was no room for an append or a deletion, on the disk or
+// in what may be taken of it. Nothing of it was stored. Reading goes on; make room, and
 // append again: the store need not be opened anew. It matches daybook.ErrFull
 // and daybook.ErrRefused.
 type FullError struct{ Err error }
 
 func (e *FullError) Error() string {
-	return fmt.Sprintf("disk: there is no room, nothing of the append was stored, and appends are refused until there is: %v", e.Err)
+	return fmt.Sprintf("disk: there is no room, nothing was stored, and appends are refused until there is: %v", e.Err)
 }
 
 // Unwrap returns what the file system said.

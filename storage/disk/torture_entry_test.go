@@ -17,7 +17,7 @@ import (
 const tortureCrashes = "DAYBOOK_TORTURE"
 
 // fewCrashes is how many it simulates without that.
-const fewCrashes = 300
+const fewCrashes = 240
 
 // tortureLives is how often a tortured store is opened.
 const tortureLives = 12
