@@ -236,14 +236,18 @@ func (c *copying) eachFrame(f *foundSegment, limit int64, visit func(*frame) (mo
 }
 
 // hasChanged reports whether an error may come from a file of the source that
-// was replaced after the copy began.
+// was replaced after the copy began, or cut by a writer that came since.
 func (c *copying) hasChanged(err error) bool {
-	if !errors.Is(err, daybook.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
+	_, unread := errors.AsType[*frameError](err)
+	if !unread && !errors.Is(err, daybook.ErrCorrupt) && !errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	now, err := takeSurvey(c.fs, c.from, true)
 	if err != nil || len(now.found) < len(c.found.found) {
 		return err == nil
+	}
+	if last := len(c.found.found) - 1; last >= 0 && (now.found[last].size < c.found.found[last].size || now.live && !c.found.live) {
+		return true
 	}
 	for i := range c.found.found {
 		a, b := &c.found.found[i], &now.found[i]
