@@ -156,7 +156,28 @@ func (c *copying) lookAtTarget() error {
 		return &OccupiedError{Dir: c.to, Reason: fmt.Sprintf("it holds another store, %s, not %s", there.ID, c.found.ID)}
 	}
 	c.mark = there.mark
+	if err := c.reachTarget(); err != nil {
+		return err
+	}
 	return c.checkHistory(&there)
+}
+
+// reachTarget looks as far into the source as the target reaches. A backup that was
+// made while nobody wrote has what a recovery keeps, and a writer that has just
+// taken the lock may not have said yet that it is there.
+func (c *copying) reachTarget() error {
+	m := &c.found.mark
+	if !c.found.bounded() || c.mark.segment < m.segment || c.mark.segment == m.segment && c.mark.visible <= m.visible {
+		return nil
+	}
+	m.segment, m.visible, m.synced = c.mark.segment, c.mark.visible, c.mark.synced
+	if err := c.found.list(c.fs, c.from); err != nil {
+		return err
+	}
+	if c.found.fault != nil {
+		return c.ahead()
+	}
+	return nil
 }
 
 func (c *copying) ahead() error {

@@ -246,3 +246,32 @@ func TestBackupOfACrashedStoreEndsBeforeTheTornTail(t *testing.T) {
 	}
 	wantRecords(t, "the backup", wholeLog(t, open(t, target, nil)), want)
 }
+
+// A backup that was made while nobody wrote holds what the next writer recovers.
+// That has the lock a moment before it says so.
+func TestBackupWhileAWriterRecovers(t *testing.T) {
+	dir := t.TempDir()
+	d := open(t, dir, &disk.Options{SegmentBytes: 1 << 10, FS: lazy})
+	add(t, d, "s-0", events(0, 2)...)
+	early := filesOf(t, dir)["END"]
+	for n := range 4 {
+		add(t, d, "s-1", events(n, 3)...)
+		killed := filesOf(t, dir).with("END", early)
+		crashed, target := killed.put(t), t.TempDir()
+		if _, err := disk.Backup(t.Context(), crashed, target, &disk.BackupOptions{FS: lazy}); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := lazy.Lock(filepath.Join(crashed, "LOCK"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := disk.Backup(t.Context(), crashed, target, &disk.BackupOptions{FS: lazy})
+		if err != nil || report.Bytes > 0 {
+			t.Errorf("%d appends behind what END says: %+v, %v", n+1, report, err)
+		}
+		if err := lock.Close(); err != nil {
+			t.Fatal(err)
+		}
+		wantRecords(t, "the backup", wholeLog(t, open(t, target, &disk.Options{ReadOnly: true})), wholeLog(t, d))
+	}
+}
