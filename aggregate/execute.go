@@ -243,7 +243,7 @@ func (c *core[S, C, E]) stored(from Loaded[S], to *Loaded[S]) {
 // nothing to do.
 func (r *run[S, C, E]) nothing(ctx context.Context, at Loaded[S], after S, by *command, try int, refusal error) (Result[S, E], error) {
 	if by.given {
-		receipt, known, err := receiptOf(ctx, r.store, by.ID, r.stream)
+		receipt, known, err := deciding.ReceiptOf(ctx, r.store, by.ID, r.stream)
 		if err != nil {
 			return Result[S, E]{Tries: try}, err
 		}
@@ -270,7 +270,7 @@ func (r *run[S, C, E]) failed(ctx context.Context, at Loaded[S], by *command, tr
 		return Result[S, E]{Tries: try}, err
 	}
 	// The command was carried out before, and led to other events then.
-	receipt, known, failed := receiptOf(ctx, r.store, by.ID, r.stream)
+	receipt, known, failed := deciding.ReceiptOf(ctx, r.store, by.ID, r.stream)
 	if failed != nil || !known {
 		return Result[S, E]{Tries: try}, err
 	}

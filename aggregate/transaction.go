@@ -226,7 +226,7 @@ func (tx *Transaction) settle(receipt daybook.Receipt, adds []part) {
 // perhaps since it was carried out before.
 func (tx *Transaction) nothing(ctx context.Context, try int, refused error) (TransactionResult, error) {
 	if tx.by.given && len(tx.parts) > 0 {
-		receipt, known, err := receiptOf(ctx, tx.store, tx.by.ID, tx.streams()...)
+		receipt, known, err := deciding.ReceiptOf(ctx, tx.store, tx.by.ID, tx.streams()...)
 		if err != nil {
 			return TransactionResult{Tries: try}, err
 		}
@@ -251,7 +251,7 @@ func (tx *Transaction) failed(ctx context.Context, try int, err error) (Transact
 	}
 	var reused *daybook.ReusedIDError
 	if errors.As(err, &reused) {
-		if receipt, known, failed := receiptOf(ctx, tx.store, tx.by.ID, tx.streams()...); failed == nil && known {
+		if receipt, known, failed := deciding.ReceiptOf(ctx, tx.store, tx.by.ID, tx.streams()...); failed == nil && known {
 			return TransactionResult{Receipt: receipt, Tries: try}, nil
 		}
 	}

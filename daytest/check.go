@@ -65,12 +65,11 @@ type CheckOptions struct {
 }
 
 // Check runs a program on the inputs without faults, and then again with each
-// fault in each place, and with many by chance. So the program must handle an
-// input that fails again and again in the end, and an input that it has handled
-// a second time as if it had not. The outcome must always be the
-// same; where it is not, the test fails, and is told with which fault first.
-// subject is called for each run: what stands outside of the program, a
-// database of documents say, begins anew in it.
+// fault in each place, and with many by chance. So the program must handle in
+// the end what fails again and again, and what it has handled before must change
+// nothing. The outcome must always be the same; where it is not, the test fails,
+// and is told with which fault first. subject is called for each run: what stands
+// outside of the program, a database of documents say, begins anew in it.
 func Check[I any](t T, subject func() Subject[I], inputs []I, options *CheckOptions) {
 	t.Helper()
 	switch {

@@ -60,10 +60,18 @@ type bank struct {
 type outside struct {
 	mu      sync.Mutex // guards all below
 	counted int
+	answers map[string]string // the last one to each input
+}
+
+// answer keeps what a program says of an input: that must never change.
+func (o *outside) answer(id, answer string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.answers[id] = answer
 }
 
 // again returns the same program, with nothing outside.
-func (b bank) again() *bank { b.outside = &outside{}; return &b }
+func (b bank) again() *bank { b.outside = &outside{answers: map[string]string{}}; return &b }
 
 var ledger = daybook.Stream("ledger")
 
@@ -128,7 +136,7 @@ func (b *bank) subject() daytest.Subject[transfer] {
 			service, err := livestate.Start(store, b.source(), bookings, []livestate.Folder[booking]{fold}, &livestate.Options[booking]{
 				StreamOf:  func(e booking) daybook.StreamID { return b.stream(e.(paidOut).Account) },
 				Snapshots: snapshots, SaveEvery: 2, Group: 2,
-				Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+				Retry: livestate.Retry{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }},
 			})
 			if err != nil {
 				return nil, err
@@ -141,7 +149,7 @@ func (b *bank) subject() daytest.Subject[transfer] {
 			for _, lines := range contents {
 				slices.Sort(lines) // the lanes may share a stream
 			}
-			return fmt.Sprint(contents, b.outside.counted), err
+			return fmt.Sprint(contents, b.outside.counted, b.outside.answers), err
 		},
 	}
 }
@@ -160,7 +168,7 @@ func (b *bank) pay(ctx context.Context, service *livestate.Service[booking], fol
 		_, err = service.Add(ctx, by, paidOut{c.Account, c.Amount})
 		return err
 	}
-	_, err := livestate.Append(ctx, service, func(state *livestate.State) ([]booking, struct{}, error) {
+	done, err := livestate.Append(ctx, service, func(state *livestate.State) ([]booking, struct{}, error) {
 		if b.inside {
 			b.outside.mu.Lock()
 			b.outside.counted++
@@ -171,6 +179,13 @@ func (b *bank) pay(ctx context.Context, service *livestate.Service[booking], fol
 		}
 		return []booking{paidOut{c.Account, c.Amount}}, struct{}{}, nil
 	}, by)
+	switch {
+	case err != nil:
+	case len(done.Receipt.Changesets) == 0:
+		b.outside.answer(c.ID, "refused")
+	default:
+		b.outside.answer(c.ID, "paid")
+	}
 	return err
 }
 

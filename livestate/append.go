@@ -26,26 +26,33 @@ func insideAppend() bool {
 // defaults.
 type AppendOptions struct {
 	// ID makes the append repeatable: what a builder makes of it is stored once,
-	// and a repeat that leads to as many events is answered with the receipt of
-	// the first. A zero ID is replaced by a fresh one.
+	// also by several programs at once, and every further call is answered with
+	// the receipt of the first, whatever the builder says by then. daybook.IDOf
+	// makes one of a key that the request has anyway. A zero ID is replaced by a
+	// fresh one.
 	ID daybook.ID
 	// Context is put into the events, wherever they leave a part of theirs
 	// empty.
 	Context daybook.Context
+	// Metadata belongs to the changesets.
+	Metadata []byte
 	// Durability is the least that the caller accepts.
 	Durability daybook.Durability
 }
 
 // Appended tells how an append ended.
 type Appended[R any] struct {
-	// Result is what the builder gave out with the events that were stored.
+	// Result is what the builder gave out with the events that were stored; after
+	// a repeat, what it gives out now.
 	Result R
 	// State is the one with the events; without any, the one that was decided
 	// on.
 	State *State
-	// Receipt says where the events went; zero where there were none.
+	// Receipt says where the events went; zero where there were none. Its Repeated
+	// is set when an append with this id was carried out before.
 	Receipt daybook.Receipt
-	Tries   int
+	// Tries is how often the builder was asked.
+	Tries int
 }
 
 // Append asks build for events on the newest state, appends them, and gives out
@@ -118,6 +125,11 @@ func (s *Service[E]) append(ctx context.Context, options *AppendOptions, decide 
 					continue
 				}
 			}
+			if given {
+				if known, failed := s.repeated(ctx, by.ID, &done); known || failed != nil {
+					return done, failed
+				}
+			}
 			done.State = at
 			return done, err
 		}
@@ -135,10 +147,30 @@ func (s *Service[E]) append(ctx context.Context, options *AppendOptions, decide 
 			done.State, err = s.stored(ctx, at, decided.after, done.Receipt)
 			return done, err
 		}
+		var reused *daybook.ReusedIDError
+		if given && errors.As(err, &reused) { // it led to other events then
+			if known, failed := s.repeated(ctx, by.ID, &done); known || failed != nil {
+				return done, failed
+			}
+		}
 		if err := s.again(ctx, err, by.ID, done.Tries); err != nil {
 			return done, err
 		}
 	}
+}
+
+// repeated makes done the result of an append that was carried out before, and
+// reports whether it was.
+func (s *Service[E]) repeated(ctx context.Context, id daybook.ID, done *Appended[struct{}]) (known bool, err error) {
+	if s.source.isStream() {
+		done.Receipt, known, err = deciding.ReceiptOf(ctx, s.store, id, s.source.stream)
+	} else {
+		done.Receipt, known, err = deciding.ReceiptInLog(ctx, s.store, id, s.source.filter)
+	}
+	if known {
+		done.State, err = s.catchUpTo(ctx)
+	}
+	return known, err
 }
 
 // decide asks the builder, and refuses more events than the store takes before
@@ -212,6 +244,7 @@ func (s *Service[E]) compose(at *State, events []E, by *AppendOptions, given boo
 	}
 	for i := range a.Changesets {
 		c := &a.Changesets[i]
+		c.Metadata = by.Metadata
 		for j := range c.Events {
 			event := &c.Events[j]
 			if !s.source.isStream() && !(s.source.filter.MatchesStream(c.Stream) && s.source.filter.Query.Matches(event.Type, event.Tags)) {
@@ -355,7 +388,7 @@ func (s *Service[E]) again(ctx context.Context, err error, id daybook.ID, try in
 	}
 	wait := s.retry.Before(try)
 	if s.options.Hooks.OnConflict != nil {
-		s.options.Hooks.OnConflict(ctx, try, wait)
+		s.options.Hooks.OnConflict(ctx, Conflict{Try: try, Learnt: learnt, Wait: wait})
 	}
 	if failed := s.retry.Sleep(ctx, wait); failed != nil {
 		return fmt.Errorf("others were quicker %d times: %w; then: %w", try, err, failed)

@@ -1,6 +1,7 @@
 package livestate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,19 +68,28 @@ type Options[E any] struct {
 	Decoders int
 	// RetryDelay is how long the background waits after a failure. Default 5 s.
 	RetryDelay time.Duration
-	// MinWait and MaxWait bound the random waits of an append that meets
-	// conflicts: two retries are sent at once, the third waits, and so on, each
-	// time up to twice as long. Default 1 ms and 250 ms.
-	MinWait, MaxWait time.Duration
-	// Rand returns numbers from 0 up to 1. Default rand.Float64.
-	Rand func() float64
-	// Sleep waits, or returns the error of ctx. Default by a timer.
-	Sleep func(ctx context.Context, d time.Duration) error
+	// Retry says when appends are tried again.
+	Retry Retry
 	// MaxQuarantine is how many records Quarantine tells of, the first ones.
 	// Default 1,000. All are counted.
 	MaxQuarantine int
 	// Hooks watch.
 	Hooks Hooks
+}
+
+// Retry says when an append is decided again after a conflict, as often as it
+// takes, and sent again where its outcome is unknown. Two retries are sent at
+// once, on what the conflict has told, the third waits, and so on: the waits are
+// random, between nothing and MinWait, doubled each time up to MaxWait. Zero
+// fields mean the defaults.
+type Retry struct {
+	MinWait time.Duration // default 1 ms
+	MaxWait time.Duration // default 250 ms, or MinWait where that is more
+	// Rand returns numbers from 0 up to 1. Default rand.Float64.
+	Rand func() float64
+	// Sleep waits, or returns the error of ctx; also for RetryDelay. Default by a
+	// timer.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Hooks let a program watch its live states. Every hook may be nil and is
@@ -89,9 +99,15 @@ type Hooks struct {
 	OnError func(err error)
 	// OnQuarantine is told of every record that is put aside.
 	OnQuarantine func(q Quarantined)
-	// OnConflict is told of every try of an append that others were quicker
-	// than.
-	OnConflict func(ctx context.Context, try int, wait time.Duration)
+	// OnConflict is called before an append is decided again.
+	OnConflict func(ctx context.Context, conflict Conflict)
+}
+
+// Conflict tells that others were quicker.
+type Conflict struct {
+	Try    int           // the one that failed, from 1
+	Learnt bool          // what was missed came with the conflict, so that nothing was read
+	Wait   time.Duration // before the next try; most often none, see Retry
 }
 
 // Progress tells how far a service is.
@@ -169,15 +185,18 @@ func (s *Service[E]) checkOptions() error {
 		field string
 		is    time.Duration
 	}{
-		{"RetryDelay", o.RetryDelay}, {"MinWait", o.MinWait}, {"MaxWait", o.MaxWait},
+		{"RetryDelay", o.RetryDelay}, {"Retry.MinWait", o.Retry.MinWait}, {"Retry.MaxWait", o.Retry.MaxWait},
 	} {
 		if wait.is < 0 {
 			return &SetupError{What: "options." + wait.field, Reason: fmt.Sprintf("must not be negative (it is %v)", wait.is)}
 		}
 	}
 	switch {
-	case o.MaxWait > 0 && o.MinWait > o.MaxWait:
-		return &SetupError{What: "options.MinWait", Reason: fmt.Sprintf("must not be above MaxWait (it is %v, and MaxWait %v)", o.MinWait, o.MaxWait)}
+	case o.Retry.MaxWait > 0 && o.Retry.MinWait > o.Retry.MaxWait:
+		return &SetupError{
+			What:   "options.Retry.MinWait",
+			Reason: fmt.Sprintf("must not be above MaxWait (it is %v, and MaxWait %v)", o.Retry.MinWait, o.Retry.MaxWait),
+		}
 	case o.SaveEvery > 0 && o.Snapshots == nil:
 		return &SetupError{What: "options.Snapshots", Reason: "must be set to save with SaveEvery"}
 	}
@@ -205,12 +224,11 @@ func (s *Service[E]) settle() {
 		o.MaxQuarantine = 1000
 	}
 	s.quarantine.most = o.MaxQuarantine
-	s.retry = deciding.Retry{MinWait: o.MinWait, MaxWait: o.MaxWait, Rand: o.Rand, Sleep: o.Sleep}
-	if s.retry.MinWait <= 0 {
-		s.retry.MinWait = time.Millisecond
-	}
-	if s.retry.MaxWait <= 0 {
-		s.retry.MaxWait = 250 * time.Millisecond
+	s.retry = deciding.Retry{
+		MinWait: cmp.Or(o.Retry.MinWait, time.Millisecond),
+		MaxWait: cmp.Or(o.Retry.MaxWait, max(250*time.Millisecond, o.Retry.MinWait)),
+		Rand:    o.Retry.Rand,
+		Sleep:   o.Retry.Sleep,
 	}
 	if s.retry.Rand == nil {
 		s.retry.Rand = rand.Float64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -186,7 +187,7 @@ func TestCallersShareReadings(t *testing.T) {
 func TestAnAppendIsDecidedOnWhatIsTrue(t *testing.T) {
 	store, f := newStore(t), newFolds()
 	tries := 0
-	s := start(t, store, livestate.OfStream(text), f, &options{Hooks: livestate.Hooks{OnConflict: func(context.Context, int, time.Duration) { tries++ }}})
+	s := start(t, store, livestate.OfStream(text), f, &options{Hooks: livestate.Hooks{OnConflict: func(context.Context, livestate.Conflict) { tries++ }}})
 	raced := false
 	done, err := livestate.Append(t.Context(), s, func(state *livestate.State) ([]event, int, error) {
 		if !raced {
@@ -357,6 +358,63 @@ func TestAnAppendWithAnIDIsStoredOnce(t *testing.T) {
 	}
 }
 
+func TestAnAppendWithAnIDIsCarriedOutOnceWhateverTheBuilderSaysByThen(t *testing.T) {
+	errNo := errors.New("no")
+	one := added{Word: "a", In: "1"}
+	says := func(list []event, err error) func() ([]event, error) {
+		return func() ([]event, error) { return list, err }
+	}
+	for name, again := range map[string]func() ([]event, error){
+		"the same": says([]event{one}, nil), "more": says([]event{one, one}, nil), "nothing": says(nil, nil), "no": says(nil, errNo),
+	} {
+		for of, source := range map[string]livestate.Source{
+			"stream": livestate.OfStream(text), "log": livestate.OfLog(daybook.Filter{StreamTypes: []string{"text"}}),
+		} {
+			t.Run(name+" of a "+of, func(t *testing.T) {
+				store, f := newStore(t), newFolds()
+				s := start(t, store, source, f, &options{StreamOf: func(event) daybook.StreamID { return text }})
+				by := &livestate.AppendOptions{ID: daybook.IDOf("once"), Metadata: []byte("m")}
+				first, err := s.Add(t.Context(), by, one)
+				if err != nil || first.Receipt.Repeated {
+					t.Fatalf("%+v, %v", first, err)
+				}
+				say(t, store, "b", "c")
+				var log []string
+				done, err := s.Transact(t.Context(), func(tx *livestate.Transaction[event]) error {
+					tx.OnCommit(func([]event) { log = append(log, "commit") })
+					tx.OnAbort(func() { log = append(log, "abort") })
+					list, err := again()
+					return errors.Join(tx.Add(list...), err)
+				}, by)
+				if err != nil || !done.Receipt.Repeated || done.Receipt.Changesets[0] != first.Receipt.Changesets[0] {
+					t.Errorf("the repeat is answered with %+v, %v; the first with %+v", done.Receipt, err, first.Receipt)
+				}
+				if counts := f.counts.Of(done.State); counts["a"] != 1 || counts["c"] != 1 || !slices.Equal(log, []string{"commit"}) {
+					t.Errorf("the state is %v, called were %q", counts, log)
+				}
+				_, err = livestate.Append(t.Context(), s, func(*livestate.State) ([]event, int, error) { return nil, 0, errNo }, &livestate.AppendOptions{ID: daybook.IDOf("other")})
+				if !errors.Is(err, errNo) {
+					t.Errorf("a no to an id that nobody has answers %v", err)
+				}
+				if _, err := store.AppendAll(t.Context(), daybook.Append{ID: daybook.IDOf("else"), Changesets: []daybook.Changeset{
+					{Stream: daybook.Stream("book-1"), Events: []daybook.Event{{Type: "x"}}},
+				}}); err != nil {
+					t.Fatal(err)
+				}
+				var reused *daybook.ReusedIDError
+				if _, err := s.Add(t.Context(), &livestate.AppendOptions{ID: daybook.IDOf("else")}); !errors.As(err, &reused) {
+					t.Errorf("an id that somebody else has answers %v", err)
+				}
+				for record, err := range store.ReadStream(t.Context(), text, daybook.StreamRead{Limit: 1}) {
+					if err != nil || string(record.Changeset.Metadata) != "m" {
+						t.Errorf("the metadata is %q, %v", record.Changeset.Metadata, err)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestAServiceThatCannotReadTriesAgainAndSaysSo(t *testing.T) {
 	faulty := storagetest.NewFaulty(memory.New(nil))
 	store := daybook.New(faulty, nil)
@@ -366,11 +424,11 @@ func TestAServiceThatCannotReadTriesAgainAndSaysSo(t *testing.T) {
 	waiting, proceed := make(chan struct{}), make(chan struct{})
 	f := newFolds()
 	s, err := livestate.Start(store, livestate.OfStream(text), events, f.list(), &options{
-		Sleep: func(ctx context.Context, _ time.Duration) error {
+		Retry: livestate.Retry{Sleep: func(ctx context.Context, _ time.Duration) error {
 			waiting <- struct{}{}
 			<-proceed
 			return ctx.Err()
-		},
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)

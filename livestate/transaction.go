@@ -57,7 +57,8 @@ func (tx *Transaction[E]) Abort() { tx.aborted, tx.events = true, nil }
 
 // OnCommit has a function called when the transaction is stored, with all of
 // its events; also when there are none. It is called at most once, and not for a
-// try that others were quicker than.
+// try that others were quicker than. A repeat calls it again (see
+// AppendOptions.ID): the first call may have ended before.
 func (tx *Transaction[E]) OnCommit(call func(events []E)) { tx.onCommit = append(tx.onCommit, call) }
 
 // OnAbort has a function called when the transaction ends by Abort, an error or
@@ -100,7 +101,7 @@ func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) 
 	if run == nil {
 		return Appended[struct{}]{}, &SetupError{What: "run", Reason: "must not be nil"}
 	}
-	ended := false
+	ended, refused := false, false
 	defer func() {
 		if tx != nil {
 			tx.ended = true
@@ -114,7 +115,8 @@ func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) 
 			tx.ended = true // others were quicker
 		}
 		tx = &Transaction[E]{service: s, state: at}
-		if err := run(tx); err != nil {
+		err := run(tx)
+		if refused = err != nil; refused {
 			return decision[E]{}, err
 		}
 		return decision[E]{events: tx.events, after: tx.state.values}, nil
@@ -129,6 +131,9 @@ func (s *Service[E]) Transact(ctx context.Context, run func(tx *Transaction[E]) 
 	case tx.aborted:
 		tx.abort()
 	default:
+		if refused { // by now; it was carried out before
+			tx.events = nil
+		}
 		tx.commit()
 	}
 	return done, err

@@ -62,9 +62,9 @@ func TestWhatIsPutTogetherWronglyIsRefused(t *testing.T) {
 		{with(options{Group: -2}), "options.Group: must not be negative (it is -2)"},
 		{with(options{MaxQuarantine: -1}), "options.MaxQuarantine: must not be negative (it is -1)"},
 		{with(options{RetryDelay: -time.Second}), "options.RetryDelay: must not be negative (it is -1s)"},
-		{with(options{MinWait: -time.Second}), "options.MinWait: must not be negative (it is -1s)"},
-		{with(options{MaxWait: -time.Second}), "options.MaxWait: must not be negative (it is -1s)"},
-		{with(options{MinWait: time.Second, MaxWait: time.Millisecond}), "options.MinWait: must not be above MaxWait (it is 1s, and MaxWait 1ms)"},
+		{with(options{Retry: livestate.Retry{MinWait: -time.Second}}), "options.Retry.MinWait: must not be negative (it is -1s)"},
+		{with(options{Retry: livestate.Retry{MaxWait: -time.Second}}), "options.Retry.MaxWait: must not be negative (it is -1s)"},
+		{with(options{Retry: livestate.Retry{MinWait: time.Second, MaxWait: time.Millisecond}}), "options.Retry.MinWait: must not be above MaxWait (it is 1s, and MaxWait 1ms)"},
 		{of(livestate.OfStream(text), []livestate.Folder[event]{f.length, hiding}, &options{Snapshots: livestate.Memory(1)}),
 			"folds[1]: JSON loses a part of the state in a snapshot: livestate_test.hidden.words is not exported"},
 	} {
@@ -135,7 +135,7 @@ func TestAClosedStoreAndAClosedServiceAreTold(t *testing.T) {
 func TestAContextThatEndsBetweenTwoTriesOfAnAppendIsTold(t *testing.T) {
 	store, f := newStore(t), newFolds()
 	ctx, cancel := context.WithCancel(t.Context())
-	s := start(t, store, livestate.OfStream(text), f, &options{Sleep: func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }})
+	s := start(t, store, livestate.OfStream(text), f, &options{Retry: livestate.Retry{Sleep: func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }}})
 	_, err := livestate.Append(ctx, s, func(*livestate.State) ([]event, int, error) {
 		say(t, store, "quick")
 		return []event{added{Word: "slow"}}, 0, nil
@@ -308,7 +308,7 @@ func TestAStoreThatFailsForEverLeavesTheOutcomeOpen(t *testing.T) {
 	faulty := storagetest.NewFaulty(memory.New(nil))
 	store := daybook.New(faulty, nil)
 	defer store.Close()
-	s := start(t, store, livestate.OfStream(text), newFolds(), &options{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	s := start(t, store, livestate.OfStream(text), newFolds(), &options{Retry: livestate.Retry{Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}})
 	faulty.Cue(storagetest.Fault{Call: storagetest.CallAppend, After: storagetest.ErrFault, Times: -1})
 	_, err := s.Add(t.Context(), nil, added{Word: "a"})
 	var unknown *livestate.UnknownOutcomeError
