@@ -14,6 +14,7 @@ func TestPostgresWithPartitionsOfTenKeepsEveryPromise(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the suite runs once already")
 	}
+	serverURL(t, urlVariable, "postgres")
 	storagetest.RunDurable(t, func(t *testing.T) (daybook.Driver, func() daybook.Driver) {
 		address := freshSchema(t)
 		return open(t, address, &postgres.Options{PartitionSize: 10}), func() daybook.Driver { return open(t, address, nil) }

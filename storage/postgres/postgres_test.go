@@ -165,6 +165,7 @@ func open(t testing.TB, address string, options *postgres.Options) *postgres.Dri
 }
 
 func TestPostgresKeepsEveryPromise(t *testing.T) {
+	serverURL(t, urlVariable, "postgres") // else the promises would look as if they were not offered
 	storagetest.RunDurable(t, func(t *testing.T) (daybook.Driver, func() daybook.Driver) {
 		address := freshSchema(t)
 		return open(t, address, nil), func() daybook.Driver { return open(t, address, nil) }
