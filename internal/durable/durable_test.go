@@ -32,6 +32,22 @@ func TestFailedWriteLeavesTheOldFile(t *testing.T) {
 	}
 }
 
+func TestPreparedFileWaitsBesideTheOldOne(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := durable.WriteFile(durable.OS, name, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	err := durable.Prepare(durable.OS, name, func(file durable.File) error {
+		_, err := file.WriteAt([]byte("new"), 0)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, name, "old")
+	want(t, name+durable.Unfinished, "new")
+}
+
 func want(t *testing.T, name, text string) {
 	t.Helper()
 	got, err := os.ReadFile(name)

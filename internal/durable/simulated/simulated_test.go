@@ -377,3 +377,34 @@ func TestWhatIsWrittenPastTheCacheIsPendingUntilASync(t *testing.T) {
 	}
 	found.want(t, "whole", "dropped", "torn")
 }
+
+func TestFaultThatIsAddedLaterCountsFromThen(t *testing.T) {
+	_, mount, file := made(t, []byte("old"))
+	write(t, file, 0, []byte("a"))
+	mount.Add(&simulated.Fault{Kind: simulated.Write, At: 2, Err: syscall.EIO})
+	write(t, file, 0, []byte("b"))
+	if mount.Struck() {
+		t.Error("it struck too early")
+	}
+	if _, err := file.WriteAt([]byte("c"), 0); !errors.Is(err, syscall.EIO) || !mount.Struck() {
+		t.Errorf("the second write answers %v", err)
+	}
+}
+
+func TestEachCallPausesFirstOutsideOfAllLocks(t *testing.T) {
+	mount := simulated.New().Mount()
+	pauses := 0
+	mount.Pause = func() {
+		pauses++
+		mount.Calls() // it would wait for ever under the lock
+	}
+	must(t, mount.Mkdir("/d"))
+	file, err := mount.Create("/d/file")
+	must(t, err)
+	write(t, file, 0, []byte("x"))
+	must(t, file.Sync())
+	must(t, mount.SyncDir("/d"))
+	if pauses != 5 {
+		t.Errorf("%d pauses, want 5", pauses)
+	}
+}
