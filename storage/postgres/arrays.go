@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/daybook-go/daybook"
@@ -18,6 +20,37 @@ type parameterList struct {
 	values [][]byte
 	types  []uint32
 	memory []byte
+	room   sendRoom
+}
+
+// sendRoom has a connection put what it sends next into memory that is large
+// enough: it adds no bytes. A connection begins each large message in a small
+// piece of memory, and moves it whenever it is full.
+type sendRoom struct {
+	pgproto3.Sync // for the method that marks what clients send
+	memory        []byte
+}
+
+// Encode implements pgproto3.FrontendMessage.
+func (r *sendRoom) Encode(begun []byte) ([]byte, error) {
+	return append(r.memory[:0], begun...), nil
+}
+
+// smallMessage is from which size on a connection lets go of the memory that it
+// has sent from, with much to spare: what it keeps must not be used by others.
+const smallMessage = 8 << 10
+
+// makeRoom has the connection send a statement with these parameters from the
+// memory of the list, unless it is small. If that fails the list must not be
+// used again.
+func (p *parameterList) makeRoom(c *pgconn.PgConn) {
+	if len(p.memory) < smallMessage {
+		return
+	}
+	if need := len(p.memory) + 8*len(p.values) + 1024; cap(p.room.memory) < need {
+		p.room.memory = make([]byte, 0, need+need/4)
+	}
+	c.Frontend().Send(&p.room)
 }
 
 // end closes the parameter that begins at from.

@@ -85,14 +85,13 @@ func (k *known) foreseesLocked(e *entry) bool {
 }
 
 // forecast works out what storing a batch will do, if it can, and takes that
-// for done: what is sent later is worked out from there. It reports whether it
-// can.
-func (k *known) forecast(b *batch) bool {
+// for done: what is sent later is worked out from there.
+func (k *known) forecast(b *batch) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, e := range b.entries {
 		if !k.foreseesLocked(e) {
-			return false
+			return
 		}
 	}
 	b.forecast = &forecast{
@@ -112,7 +111,6 @@ func (k *known) forecast(b *batch) bool {
 		k.position += n
 		k.streams[c.Stream] = knownHead{head.version + n, head.changeset + 1}
 	}
-	return true
 }
 
 // recorded takes in when a batch that was worked out was recorded.

@@ -11,7 +11,7 @@ import (
 
 // Version is the form of the tables that this program reads and writes. It
 // rises with each change of them.
-const Version = 2
+const Version = 3
 
 // VersionError says that the tables have another form than the program knows.
 // It matches daybook.ErrRefused.

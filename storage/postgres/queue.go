@@ -17,11 +17,8 @@ type queue struct {
 
 	mu      sync.Mutex // guards all below
 	waiting []*entry
-	sending int // how many batches are on their way
-	// sendingKnown is set where the outcome of the newest of them is worked out,
-	// and newest is how many appends that has.
-	sendingKnown bool
-	newest       int
+	sending int    // how many batches are on their way
+	newest  *batch // of those that were sent; nil: none is on its way
 }
 
 // maxSending is how many batches are on their way at once. The server stores
@@ -67,7 +64,8 @@ func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, er
 	if q.sending == 0 && len(q.waiting) == 0 {
 		q.sending++
 		b := newBatch(e)
-		q.sendingKnown, q.newest = q.driver.known.forecast(b), 1
+		q.driver.known.forecast(b)
+		q.newest = b
 		q.mu.Unlock()
 		q.driver.send(ctx, b)
 		q.sent()
@@ -113,6 +111,9 @@ func (q *queue) leave(e *entry) bool {
 func (q *queue) sent() {
 	q.mu.Lock()
 	q.sending--
+	if q.sending == 0 {
+		q.newest = nil
+	}
 	q.sendLocked()
 	q.mu.Unlock()
 }
@@ -123,7 +124,7 @@ func (q *queue) sent() {
 func (q *queue) sendLocked() {
 	for len(q.waiting) > 0 {
 		known := q.driver.known.foresees(q.waiting[0])
-		if q.sending > 0 && (!known || !q.sendingKnown || len(q.waiting) < max(q.newest, leastSecond)) || q.sending == maxSending {
+		if q.sending > 0 && (!known || q.newest.forecast == nil || len(q.waiting) < max(len(q.newest.entries), leastSecond)) || q.sending == maxSending {
 			return
 		}
 		b := newBatch(q.waiting[0])
@@ -134,8 +135,12 @@ func (q *queue) sendLocked() {
 			}
 		}
 		q.waiting = left
+		if q.sending > 0 {
+			b.before = q.newest
+		}
 		q.sending++
-		q.sendingKnown, q.newest = q.driver.known.forecast(b), len(b.entries)
+		q.driver.known.forecast(b)
+		q.newest = b
 		go func() {
 			// It is stored for several callers, so none of their contexts ends it.
 			q.driver.send(context.Background(), b)

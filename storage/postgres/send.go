@@ -15,6 +15,7 @@ import (
 
 // send stores a batch, and gives each of its appends a receipt or an error.
 func (d *Driver) send(ctx context.Context, b *batch) {
+	defer b.settled()
 	if b.forecast != nil && d.sendKnown(ctx, b) {
 		return
 	}
@@ -52,6 +53,9 @@ func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 	var recordedAt time.Time
 	err := d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) (err error) {
 		recordedAt, err = d.callKnown(ctx, c.Conn(), b)
+		if err == nil && recordedAt.IsZero() && b.before.stored() {
+			recordedAt, err = d.callKnown(ctx, c.Conn(), b) // it may have overtaken the one before it
+		}
 		return err
 	})
 	if err != nil || recordedAt.IsZero() {
@@ -60,6 +64,7 @@ func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 		b.unsure = err != nil && mayBeDone(err)
 		return false
 	}
+	b.foretold = true
 	for i, e := range b.entries {
 		e.receipt = b.forecast.receipts[i]
 		e.receipt.RecordedAt = recordedAt
@@ -73,9 +78,10 @@ func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 // where nothing was stored.
 func (d *Driver) callKnown(ctx context.Context, c *pgx.Conn, b *batch) (time.Time, error) {
 	columns := columnsPool.Get().(*columns)
-	defer columnsPool.Put(columns)
 	p := b.forecast.parametersOf(b, d.clock(), columns)
 	binary := []int16{pgx.BinaryFormatCode} // all of them
+	b.leave()
+	p.makeRoom(c.PgConn())
 	var result *pgconn.ResultReader
 	if d.pooled {
 		result = c.PgConn().ExecParams(ctx, d.sql.appendKnown, p.values, p.types, binary, binary)
@@ -87,8 +93,12 @@ func (d *Driver) callKnown(ctx context.Context, c *pgx.Conn, b *batch) (time.Tim
 		result = c.PgConn().ExecPrepared(ctx, statement.Name, p.values, binary, binary)
 	}
 	read := result.Read()
-	if read.Err != nil || len(read.Rows) != 1 || read.Rows[0][0] == nil {
+	if read.Err != nil {
 		return time.Time{}, read.Err
+	}
+	columnsPool.Put(columns)
+	if len(read.Rows) != 1 || read.Rows[0][0] == nil {
+		return time.Time{}, nil
 	}
 	return row(read.Rows[0]).time(0), nil
 }

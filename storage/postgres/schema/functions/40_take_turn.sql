@@ -22,7 +22,7 @@ BEGIN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
     PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
-    in_flight := NOT pg_try_advisory_xact_lock({class} + 2, '{schema}.events'::regclass::oid::int);
+    in_flight := {schema}.is_promising();
     SELECT greatest(s.position, e.position), greatest(s.ordinal, e.ordinal), greatest(s.recorded_at, e.recorded_at, coalesce(clock, clock_timestamp())), s.deletions, s.room
     INTO "position", ordinal, recorded_at, deletions, room
     FROM {schema}.store s

@@ -21,7 +21,7 @@ BEGIN
         RETURN NULL; -- append says why
     END IF;
     PERFORM pg_advisory_xact_lock({class}, '{schema}.events'::regclass::oid::int);
-    IF NOT pg_try_advisory_xact_lock({class} + 2, '{schema}.events'::regclass::oid::int) THEN
+    IF {schema}.is_promising() THEN
         RETURN NULL;
     END IF;
     IF current_setting('synchronous_commit') = 'off' THEN
@@ -33,17 +33,22 @@ BEGIN
     IF at IS NULL THEN
         RETURN NULL;
     END IF;
+    -- Functions that return sets are called side by side in a list of columns,
+    -- row by row; in a FROM each would first be gathered whole.
     INSERT INTO {schema}.events (position, version, ordinal, changeset, place, count, nth, append_id, id, recorded_at, partition, stream, type, json)
     SELECT looked + e.n, e.version, looked_ordinal + e.ordinal, e.changeset, e.place, e.count, e.nth, e.append_id, e.id, at, e.partition, e.stream, e.type, e.json
-    FROM unnest(e_version, e_ordinal, e_changeset, e_place, e_count, e_nth, e_append_id, e_id, e_partition, e_stream, e_type, e_json)
-        WITH ORDINALITY e(version, ordinal, changeset, place, count, nth, append_id, id, partition, stream, type, json, n)
-    WHERE EXISTS (
-          SELECT FROM {schema}.store s
-          WHERE s.deletions = looked_deletions
-            AND (s.room IS NULL OR looked + cardinality(e_id) <= s.room AND NOT EXISTS (SELECT FROM {schema}.events k WHERE k.append_id = ANY (e_append_id))))
-      AND NOT EXISTS (SELECT FROM {schema}.promised)
-      AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id))
-          AND NOT EXISTS (SELECT FROM {schema}.events o WHERE o.append_id = ANY (e_append_id)));
+    FROM (
+        SELECT generate_series(1, cardinality(e_id)) AS n, unnest(e_version) AS version, unnest(e_ordinal) AS ordinal, unnest(e_changeset) AS changeset,
+            unnest(e_place) AS place, unnest(e_count) AS count, unnest(e_nth) AS nth, unnest(e_append_id) AS append_id, unnest(e_id) AS id,
+            unnest(e_partition) AS partition, unnest(e_stream) AS stream, unnest(e_type) AS type, unnest(e_json) AS json
+        WHERE EXISTS (
+              SELECT FROM {schema}.store s
+              WHERE s.deletions = looked_deletions
+                AND (s.room IS NULL OR looked + cardinality(e_id) <= s.room AND NOT EXISTS (SELECT FROM {schema}.events k WHERE k.append_id = ANY (e_append_id))))
+          AND NOT EXISTS (SELECT FROM {schema}.promised)
+          AND (looked_deletions = 0 OR NOT EXISTS (SELECT FROM {schema}.deleted_changesets d WHERE d.append_id = ANY (e_append_id))
+              AND NOT EXISTS (SELECT FROM {schema}.events o WHERE o.append_id = ANY (e_append_id)))
+    ) e;
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored = 0 THEN
         RETURN NULL;

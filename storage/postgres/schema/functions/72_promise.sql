@@ -32,7 +32,7 @@ BEGIN
             current_setting('transaction_isolation') || CASE WHEN current_setting('transaction_read_only')::boolean THEN ', read only' ELSE '' END));
         RETURN;
     END IF;
-    PERFORM pg_advisory_xact_lock_shared({class} + 2, '{schema}.events'::regclass::oid::int);
+    PERFORM {schema}.begin_promise();
     FOR it IN SELECT * FROM {schema}.keys_of(append_ids, s_partition, s_name, c_append, c_stream, besides) k ORDER BY k.key, k.shared LOOP
         IF it.shared THEN
             PERFORM pg_advisory_xact_lock_shared(it.key);

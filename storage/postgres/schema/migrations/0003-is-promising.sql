@@ -1,0 +1,2 @@
+-- Whether anybody promises is asked without keeping the lock: functions only,
+-- which are made anew.
