@@ -30,6 +30,7 @@ var arrows = map[string][]string{
 	"daytest":                    {".", "codec", "aggregate", "livestate"}, // those two in its tests
 	"storage":                    {},                                       // the table of its README
 	"storage/memory":             {"."},
+	"internal/globalorder":       {"."},
 	"internal/logindex":          {"."},
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},
 	"internal/sqlstore":          {"."},
