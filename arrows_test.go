@@ -30,12 +30,14 @@ var arrows = map[string][]string{
 	"daytest":                    {".", "codec", "aggregate", "livestate"}, // those two in its tests
 	"storage":                    {},                                       // the table of its README
 	"storage/memory":             {"."},
+	"internal/globalorder":       {"."},
 	"internal/logindex":          {"."},
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},
 	"internal/sqlstore":          {"."},
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
+	"storage/router":             {"."},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"internal/deciding":          {"."},
 	"internal/jsonform":          {},
