@@ -59,6 +59,13 @@ func (b *batch) put(e *entry) {
 	b.streams = b.together.Streams
 }
 
+// wake lets the callers of the batch go on.
+func (b *batch) wake() {
+	for _, e := range b.entries {
+		close(e.done)
+	}
+}
+
 // leave takes in that it is about to be sent, and waits until the one before it
 // is: of two that are stored in order the first should be there first.
 func (b *batch) leave() {

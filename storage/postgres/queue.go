@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -144,12 +145,41 @@ func (q *queue) sendLocked() {
 		go func() {
 			// It is stored for several callers, so none of their contexts ends it.
 			q.driver.send(context.Background(), b)
-			q.sent() // the next ones are on their way before these callers run
-			for _, e := range b.entries {
-				close(e.done)
+			if all := q.countWaiting() + len(b.entries); all < 2*leastSecond {
+				// Few append: one batch of what waits and of what the callers of this
+				// one bring next is sooner stored than two.
+				b.wake()
+				q.gather(all)
+				q.sent()
+				return
 			}
+			q.sent() // the next ones are on their way before these callers run
+			b.wake()
 		}()
 	}
+}
+
+// maxYields is how often gather lets others run.
+const maxYields = 8
+
+// gather lets callers that were just woken come with what they append next,
+// until so many wait, or nobody comes.
+func (q *queue) gather(enough int) {
+	before := q.countWaiting()
+	for range maxYields {
+		runtime.Gosched()
+		now := q.countWaiting()
+		if now >= enough || now == before {
+			return
+		}
+		before = now
+	}
+}
+
+func (q *queue) countWaiting() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
 }
 
 // owned returns an append in memory of its own.
