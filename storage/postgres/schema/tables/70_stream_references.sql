@@ -9,4 +9,4 @@ CREATE TABLE {schema}.stream_references (
 );
 
 CREATE UNIQUE INDEX stream_references_are_kept_once ON {schema}.stream_references
-    (md5(partition || '/' || stream), md5(to_partition || '/' || to_stream), partition, to_partition);
+    ({schema}.digest(partition || '/' || stream), {schema}.digest(to_partition || '/' || to_stream), partition, to_partition);

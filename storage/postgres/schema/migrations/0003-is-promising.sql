@@ -1,2 +1,0 @@
--- Whether anybody promises is asked without keeping the lock: functions only,
--- which are made anew.
