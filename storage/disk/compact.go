@@ -102,6 +102,10 @@ func (c *compaction) run(ctx context.Context) error {
 	if len(c.targets) == 0 && !pending {
 		return c.removeLeft()
 	}
+	// Readers must know of a deletion before what it took is not there any more.
+	if err := c.writer.markShown(ctx); err != nil {
+		return err
+	}
 	segments, err := c.findSegments(ctx)
 	if err != nil {
 		return err
