@@ -83,6 +83,8 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 		return p.openPostgres(ctx, how)
 	case "sqlserver":
 		return p.openSQLServer(ctx, how)
+	case "router":
+		return p.openRouter(ctx, how)
 	case "mem":
 		if rest != "" {
 			return nil, usagef("store %q: nothing may stand behind mem:", shown(how.address))
@@ -94,7 +96,7 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 
 // unknownStore is the error for the URL of no driver.
 func (p *program) unknownStore(address string) error {
-	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, http://HOST, https://HOST or mem:", shown(address))
+	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, router:FILE, http://HOST, https://HOST or mem:", shown(address))
 	if !strings.Contains(address, ":") {
 		return hinted(err, "a directory is named file:%s", address)
 	}
@@ -114,14 +116,19 @@ func isDatabase(address string) bool {
 	return kind == "postgres" || kind == "postgresql"
 }
 
+// hidden stands for what must not be printed.
+const hidden = "xxxxx"
+
 // shown is the URL of a store as it may be printed: without a password. Where
 // it cannot be told what is one, everything up to the host is left out.
 func shown(address string) string {
 	kind, _ := kindOf(address)
-	if kind == "file" || !strings.Contains(address, ":") {
+	if kind == "file" || kind == "router" || !strings.Contains(address, ":") {
 		return address
 	}
-	const hidden = "xxxxx"
+	if isAzure(address) {
+		return shownAzure(address)
+	}
 	parsed, err := url.Parse(address)
 	if last := strings.LastIndex(address, "@"); last >= 0 && (err != nil || parsed.User == nil || strings.Count(address, "@") > 1) {
 		return kind + "://" + hidden + address[last:]

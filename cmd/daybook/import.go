@@ -81,12 +81,12 @@ func (p *program) importLog(ctx context.Context, f importFlags) error {
 // isStore reports whether --from names a store, not a file.
 func isStore(from string) bool {
 	switch kind, rest := kindOf(from); kind {
-	case "file", "mem":
+	case "file", "mem", "router":
 		return true
 	case "http", "https", "postgres", "postgresql", "sqlserver":
 		return strings.HasPrefix(rest, "//")
 	}
-	return false
+	return isAzure(from)
 }
 
 func (p *program) importFrom(ctx context.Context, from source, appendOnly bool) error {

@@ -87,12 +87,15 @@ func (p *program) nothingToDo(ctx context.Context, why string) error {
 	if kind, _ := kindOf(p.address()); kind == "http" || kind == "https" {
 		return hinted(usagef("store %q: this does not work through a server", shown(p.address())), "give the --store that the server was started with")
 	}
+	if isRouter(p.address()) {
+		return hinted(usagef("store %q: it stands for several", shown(p.address())), "give the URL of each store in the file that needs it")
+	}
 	return p.with(ctx, reading, func(*daybook.Store) error {
 		if p.json {
 			_, err := fmt.Fprintln(p.stdout, `{"changed":false}`)
 			return err
 		}
-		_, err := fmt.Fprintf(p.stdout, "%s: %s, nothing is to be done\n", printable(p.address()), why)
+		_, err := fmt.Fprintf(p.stdout, "%s: %s, nothing is to be done\n", printable(shown(p.address())), why)
 		return err
 	})
 }

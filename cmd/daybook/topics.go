@@ -24,6 +24,8 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
   sqlserver://USER:PASSWORD@HOST:PORT?database=NAME&schema=NAME
                    A schema of a SQL Server database, on the same terms; this
                    has not yet run against a server.
+  router:FILE      Several stores as one: FILE names them by their URLs, and says
+                   which streams go where; docs/router.md shows one.
   http://HOST      A Daybook server, here or elsewhere.
   https://HOST     The same, encrypted.
   mem:             A store in memory that is gone when the command ends: to

@@ -1,6 +1,7 @@
 package globalorder
 
 import (
+	"iter"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -125,4 +126,9 @@ func (p *Page) records(backwards bool, yield func(*daybook.Record) bool) bool {
 		}
 	}
 	return true
+}
+
+// Records yields the records of the page in the order of the log.
+func (p *Page) Records() iter.Seq[*daybook.Record] {
+	return func(yield func(*daybook.Record) bool) { p.records(false, yield) }
 }

@@ -19,6 +19,8 @@ type table struct {
 	// fault is asked before and after every call: an error before says that it
 	// was not carried out, one after that it was. Nil is none.
 	fault func(call string, after bool) error
+	// delays says whether a creation arrives late: with the next one. Nil is no.
+	delays func() bool
 
 	mu      sync.Mutex // guards all below
 	pages   []globalorder.StoredPage
@@ -62,7 +64,17 @@ func (t *table) do(ctx context.Context, call string, work func() error) error {
 func (t *table) Create(ctx context.Context, page *globalorder.StoredPage) error {
 	stored := *page
 	stored.Bytes, stored.Content = slices.Clone(page.Bytes), nil
-	return t.do(ctx, "create", func() error { return t.create(stored) })
+	return t.do(ctx, "create", func() error {
+		for _, arrives := range t.late {
+			arrives()
+		}
+		t.late = nil
+		if t.delays != nil && t.delays() {
+			t.late = append(t.late, func() { _ = t.create(stored) })
+			return errLost
+		}
+		return t.create(stored)
+	})
 }
 
 func (t *table) create(page globalorder.StoredPage) error {
@@ -70,7 +82,7 @@ func (t *table) create(page globalorder.StoredPage) error {
 	case page.Number <= int64(len(t.pages)):
 		return globalorder.ErrExists
 	case page.Number > int64(len(t.pages))+1:
-		panic("a page was created without its predecessor")
+		panic("a page is created without its predecessor")
 	}
 	t.pages = append(t.pages, page)
 	return nil

@@ -181,3 +181,6 @@ func (e *Engine) page(ctx context.Context, number int64) (*Page, error) {
 	}
 	return pages[0].page, nil
 }
+
+// Decode returns the content of a page, for a driver that needs it.
+func Decode(stored *StoredPage) (*Page, error) { return open(stored, stored.Number) }

@@ -113,6 +113,7 @@ func (s *scan) adoptRow(row *sealedRow) error {
 	l.index.adoptHidings(row)
 	if t := x.totals(); l.index.isBehind(t) {
 		l.index.tally = tallyOf(t)
+		l.index.adoptions++
 		l.index.show(l.index.tally)
 		l.tellLocked()
 	}

@@ -188,21 +188,28 @@ func compareStreams(a, b daybook.StreamID) int {
 
 // Stats implements daybook.StatsReader.
 func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
-	longest, err := d.longestStream(ctx)
-	if err != nil {
-		return daybook.Stats{}, err
+	for settled := false; !settled; {
+		longest, at, err := d.longestStream(ctx)
+		if err != nil {
+			return daybook.Stats{}, err
+		}
+		err = d.ask(func(l *log) {
+			// Else what was adopted in between is in neither number.
+			settled = l.index.adoptions == at.adoptions
+			x := &l.index.shown
+			stats = daybook.Stats{
+				Streams: x.streams, Changesets: x.changesets, Records: x.records,
+				LongestStream: max(x.longest, longest), LastPosition: x.last, LastOrdinal: x.ordinal,
+			}
+			for _, s := range l.segments {
+				stats.Bytes += s.end
+			}
+		})
+		if err != nil {
+			return daybook.Stats{}, err
+		}
 	}
-	err = d.ask(func(l *log) {
-		x := &l.index.shown
-		stats = daybook.Stats{
-			Streams: x.streams, Changesets: x.changesets, Records: x.records,
-			LongestStream: max(x.longest, longest), LastPosition: x.last, LastOrdinal: x.ordinal,
-		}
-		for _, s := range l.segments {
-			stats.Bytes += s.end
-		}
-	})
-	return stats, err
+	return stats, nil
 }
 
 // ClaimHolder implements daybook.ClaimReader.

@@ -63,7 +63,8 @@ func (d *Driver) Compact(ctx context.Context, options *CompactOptions) (report C
 		c.options = *options
 	}
 	if err = c.run(ctx); err != nil {
-		if d.life.Err() != nil {
+		// That the log could not be written is what must be known, also while it is closed.
+		if d.life.Err() != nil && !errors.Is(err, daybook.ErrFailed) {
 			err = daybook.ErrClosed
 		}
 		return c.report, fmt.Errorf("disk: compact %s: %w", d.log.dir, ofCompaction(err))
@@ -100,6 +101,10 @@ func (c *compaction) run(ctx context.Context) error {
 	}
 	if len(c.targets) == 0 && !pending {
 		return c.removeLeft()
+	}
+	// Readers must know of a deletion before what it took is not there any more.
+	if err := c.writer.markShown(ctx); err != nil {
+		return err
 	}
 	segments, err := c.findSegments(ctx)
 	if err != nil {

@@ -126,6 +126,29 @@ func wantWhole(t *testing.T, what string, machine *simulated.Disk, want []dayboo
 	}
 }
 
+func TestCompactionThatCloseEndsTellsThatTheLogCouldNotBeWritten(t *testing.T) {
+	fsys := newFaultyFS()
+	d := open(t, t.TempDir(), &disk.Options{FS: fsys, SegmentBytes: 1 << 10})
+	store := daybook.New(d, nil)
+	fillSecrets(t, store)
+	if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("user-1"), Scrub: true}); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	fsys.onSync(func() error { // of the note that the scrub is done
+		fsys.beforeSync.Store(nil)
+		go func() { closed <- d.Close() }()
+		<-d.Closing()
+		return syscall.EIO
+	})
+	if _, err := d.Compact(t.Context(), nil); !errors.Is(err, daybook.ErrFailed) {
+		t.Errorf("the compaction ends with %v", err)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("everything that was acknowledged is on the disk, and Close answers %v", err)
+	}
+}
+
 // Without room deletions and compactions are refused, and leave nothing; with room
 // again each of them is taken, also if nobody appends.
 func TestFullDiskRefusesDeletionsAndCompactionsAndTakesThemAgainWhenThereIsRoom(t *testing.T) {

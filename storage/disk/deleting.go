@@ -322,31 +322,31 @@ func (w *writer) lastMatch(c *daybook.Condition) (found daybook.Position, err er
 
 // longestStream returns the highest changeset number of the streams that have
 // records, so far as it is older than what the tally tells: after the stream that
-// may have had it was left without records, by a look at all of them.
-func (d *Driver) longestStream(ctx context.Context) (longest daybook.ChangesetNumber, err error) {
+// may have had it was left without records, by a look at all of them. It tells when
+// it looked.
+func (d *Driver) longestStream(ctx context.Context) (longest daybook.ChangesetNumber, at walkedAt, err error) {
 	l, err := d.hold()
 	if err != nil {
-		return 0, err
+		return 0, at, err
 	}
 	defer d.letGo(l)
-	var emptying daybook.DeletionNumber
 	known := false
 	err = l.ask(func(l *log) {
-		emptying = l.index.shown.emptying
-		known, longest = l.index.walked.emptying == emptying, l.index.walked.longest
+		at = l.index.walkAt()
+		known, longest = at.emptying == 0 || at == l.index.walked.walkedAt, l.index.walked.longest
 	})
 	if err != nil || known {
-		return longest, err
+		return longest, at, err
 	}
 	longest = 0
 	for head, err := range d.ListStreams(ctx, daybook.StreamList{}) {
 		if err != nil {
-			return 0, err
+			return 0, at, err
 		}
 		longest = max(longest, head.Changeset)
 	}
 	l.mu.Lock()
-	l.index.walked = walkedLongest{emptying, longest}
+	l.index.walked = walkedLongest{at, longest}
 	l.mu.Unlock()
-	return longest, nil
+	return longest, at, nil
 }

@@ -24,16 +24,24 @@ type Told struct {
 // Told returns what was done to the log, in its order, as far as it is shown:
 // what is hidden too.
 func (d *Driver) Told() (told []Told, err error) {
-	d.log.mu.RLock()
-	segments := slices.Clone(d.log.segments)
+	err = d.with(func(l *log) error {
+		told, err = l.tell()
+		return err
+	})
+	return told, err
+}
+
+func (l *log) tell() (told []Told, err error) {
+	l.mu.RLock()
+	segments := slices.Clone(l.segments)
 	limits := make([]int64, len(segments))
 	for i, s := range segments {
 		limits[i] = s.end
 	}
-	d.log.mu.RUnlock()
+	l.mu.RUnlock()
 	for i, s := range segments {
 		var one Told
-		_, err := d.log.reader(s, limits[i], scanChunk).walk(segmentHeaderSize, func(f *frame) error {
+		_, err := l.reader(s, limits[i], scanChunk).walk(segmentHeaderSize, func(f *frame) error {
 			if f.kind != kindDeletion && !f.isChangeset() {
 				return nil
 			}
@@ -60,6 +68,9 @@ func (d *Driver) Told() (told []Told, err error) {
 	}
 	return told, nil
 }
+
+// Closing returns a channel that is closed when Close begins.
+func (d *Driver) Closing() <-chan struct{} { return d.life.Done() }
 
 // ForgeIndex puts an index file into the store in dir that fits its first
 // segment in everything, and tells of the first segment of another store.

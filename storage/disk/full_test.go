@@ -316,3 +316,34 @@ func TestStoreIsOpenedOnAFullDisk(t *testing.T) {
 		}
 	})
 }
+
+// Where END finds no room it tells of less than the log. A compaction sees to it first:
+// else a reader would miss what was removed, and not know of the deletion.
+func TestReaderKnowsWhatIsDeletedWhenItIsCompactedAfterEndFoundNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		machine := simulated.New()
+		mount := machine.Mount()
+		d, err := disk.Open(tortureDir, &disk.Options{FS: mount, SegmentBytes: 1 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		store := daybook.New(d, nil)
+		fillSecrets(t, store)
+		synctest.Wait()
+		mount.Add(&simulated.Fault{Kind: simulated.Write, Files: func(name string) bool { return name == "END" }, At: 1, Err: syscall.ENOSPC})
+		if _, err := store.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("user-1")}); err != nil || !mount.Struck() {
+			t.Fatal(err, mount.Struck())
+		}
+		if report, err := d.Compact(t.Context(), nil); err != nil || report.Segments == 0 {
+			t.Fatal(report, err)
+		}
+		r, err := disk.Open(tortureDir, &disk.Options{FS: machine.MountBeside(), ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		wantRecords(t, "read beside the writer", wholeLog(t, r), wholeLog(t, d))
+		wantVerified(t, r)
+	})
+}

@@ -137,6 +137,9 @@ type index struct {
 	hidings      *hidings       // what deletions have hidden
 	hiddenHiding []hiddenHiding // in the order of the log
 	walked       walkedLongest
+	// adoptions counts how often the tally was that of index files: they do not tell
+	// what the longest stream is.
+	adoptions int
 }
 
 // tally is what stands in the log up to a place.

@@ -262,8 +262,16 @@ func (t *tally) isBehind(totals logindex.Totals) bool {
 }
 
 // walkedLongest is the highest changeset number of the streams that had records
-// when a deletion was shown, found by a look at all of them.
+// when a deletion was shown, found by a look at all of them. It holds for as long as
+// the changesets behind that deletion are counted one by one.
 type walkedLongest struct {
-	emptying daybook.DeletionNumber
-	longest  daybook.ChangesetNumber
+	walkedAt
+	longest daybook.ChangesetNumber
 }
+
+type walkedAt struct {
+	emptying  daybook.DeletionNumber
+	adoptions int
+}
+
+func (x *index) walkAt() walkedAt { return walkedAt{x.shown.emptying, x.adoptions} }

@@ -265,6 +265,7 @@ func (w *writer) step() bool {
 	now := time.Now()
 	w.mu.Lock()
 	r.reached = max(r.level, daybook.DurabilityOS)
+	w.unmarked = r.unmarked
 	w.syncedSegment, w.synced = r.segment, r.durable
 	if r.level == daybook.DurabilityDisk {
 		w.synced = r.end()
@@ -331,8 +332,33 @@ func (w *writer) write(r *round) error {
 	}
 	// Without room for the mark, where a file system makes some for what is
 	// overwritten, it stays older than the log, until the next one is written.
-	if err := writeAll(w.mark, mark.encodeInto(&w.markBuf), 0); err != nil && !durable.IsFull(err) {
+	r.unmarked = writeAll(w.mark, mark.encodeInto(&w.markBuf), 0)
+	if err := r.unmarked; err != nil && !durable.IsFull(err) {
 		return fmt.Errorf("write %s: %w", endName, err)
+	}
+	return nil
+}
+
+// markShown makes sure that the mark tells of all that is shown now.
+func (w *writer) markShown(ctx context.Context) error {
+	w.mu.Lock()
+	if w.unmarked == nil {
+		w.mu.Unlock()
+		return nil
+	}
+	if err := w.usable(); err != nil {
+		w.mu.Unlock()
+		return err
+	}
+	r := w.roundFor(0)
+	r.level = daybook.DurabilityDisk
+	if err := w.unlockUntil(ctx, r, &r.finished); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.unmarked != nil {
+		return fmt.Errorf("write %s: %w", endName, w.unmarked)
 	}
 	return nil
 }

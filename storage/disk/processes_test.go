@@ -76,6 +76,63 @@ func TestReaderFollowsAWriter(t *testing.T) {
 	}
 }
 
+// What a reader has found by a look at all streams is behind the log when it takes
+// in index files later: they count changesets, and not those of the longest stream
+// that is left.
+func TestReaderKnowsTheLongestStreamWhenItTakesInIndexFiles(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, dir, &disk.Options{SegmentBytes: 1 << 10})
+	for _, stream := range []string{"long", "long", "long", "short"} {
+		add(t, w, stream, event(1))
+	}
+	if _, err := daybook.New(w, nil).DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("long")}); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, dir, &disk.Options{ReadOnly: true})
+	for round, want := range []daybook.ChangesetNumber{1, 21, 41} {
+		if err := disk.SettleIndexes(w); err != nil {
+			t.Fatal(err)
+		}
+		for name, d := range map[string]*disk.Driver{"reader": r, "writer": w} {
+			if stats, err := d.Stats(t.Context()); err != nil || stats.LongestStream != want {
+				t.Errorf("round %d: the %s knows %+v, %v; want changeset %d", round, name, stats, err, want)
+			}
+		}
+		for n := range 20 {
+			add(t, w, "short", event(n))
+		}
+		for n := range 40 {
+			add(t, w, fmt.Sprint("other-", round, "-", n), event(n))
+		}
+	}
+}
+
+// A crash may have damaged END. The next writer puts another file in its place, and
+// whoever had the old one open goes on with that.
+func TestReaderThatFoundADamagedEndMarkFollowsTheNextWriter(t *testing.T) {
+	dir := t.TempDir()
+	w := open(t, dir, nil)
+	add(t, w, "s-1", event(1))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "END")
+	mark, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, flip(mark, 40, 3), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, dir, &disk.Options{ReadOnly: true})
+	if n := len(wholeLog(t, r)); n != 1 {
+		t.Fatalf("%d records beside nobody, want 1", n)
+	}
+	again := open(t, dir, nil)
+	add(t, again, "s-1", event(2))
+	wantRecords(t, "read beside the next writer", wholeLog(t, r), wholeLog(t, again))
+}
+
 func TestReaderSeesNothingThatIsNotSynced(t *testing.T) {
 	fsys := newFaultyFS()
 	dir := t.TempDir()

@@ -27,6 +27,7 @@ type round struct {
 	waiting   int    // appends that wait for it
 	written   signal // when buf is written, or cannot be
 	finished  signal // when the round is as durable as level, or cannot be
+	unmarked  error  // why the mark does not tell of it; nil: it does. Owned by who leads
 }
 
 // step is a row of appends that ask for the same durability, and so are shown

@@ -124,9 +124,9 @@ func (m *model) closed() {
 	m.acknowledged, m.written = m.end(), m.end()
 }
 
-// mustFollow returns why a log cannot be what is left: everything that must be
-// there, in order, and behind it nothing but what is doubtful.
-func (m *model) mustFollow(told []disk.Told) error {
+// mustFollow returns why a log cannot be what is left, or what a reader sees:
+// everything up to an end, in order, and behind it nothing but what is doubtful.
+func (m *model) mustFollow(told []disk.Told, least reach) error {
 	end := reach{}
 	for i := range told {
 		end = end.with(reachOf(&told[i]))
@@ -136,8 +136,8 @@ func (m *model) mustFollow(told []disk.Told) error {
 			return err
 		}
 	}
-	if !end.covers(m.held()) {
-		return brokenf("the log ends at %+v after %d deeds, what was acknowledged at %+v", end, len(told), m.held())
+	if !end.covers(least) {
+		return brokenf("the log ends at %+v after %d deeds, what was acknowledged at %+v", end, len(told), least)
 	}
 	for _, t := range told[min(len(told), len(m.deeds)):] {
 		if !slices.ContainsFunc(m.doubtful, func(a attempt) bool { return a.id() == t.ID && (a.deletion != nil) == (t.Deletion != nil) }) {
@@ -198,7 +198,7 @@ func (m *model) after(told []disk.Told) (*history, error) {
 
 // recover makes the model what a store holds that was opened.
 func (m *model) recover(told []disk.Told, got []daybook.Record) error {
-	if err := m.mustFollow(told); err != nil {
+	if err := m.mustFollow(told, m.held()); err != nil {
 		return err
 	}
 	h, err := m.after(told)

@@ -45,6 +45,8 @@ func (r *torture) step() error {
 	case choice < 87:
 		r.now = r.now.Add(-time.Duration(r.random.Int64N(int64(time.Hour))))
 		return nil
+	case choice < 93:
+		return r.readByAnother()
 	default:
 		return r.read()
 	}

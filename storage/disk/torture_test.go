@@ -43,6 +43,7 @@ type torture struct {
 	calls  atomic.Uint32
 	driver *disk.Driver
 	store  *daybook.Store
+	reader *anotherReader // nil: there is none
 
 	steps    []string     // what was done, for the report of a failure
 	compacts func() error // waits for a compaction that runs beside the end of this life; nil: there is none
@@ -133,6 +134,7 @@ func (r *torture) abandon() {
 		r.mount.Kill()
 		_ = r.driver.Close()
 	}
+	_ = r.endReader()
 }
 
 // live opens the store, works, and ends in one of the ways in which a life
@@ -194,6 +196,9 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 			return err
 		}
 	}
+	if err := r.readByNobodyBeside(); err != nil {
+		return err
+	}
 	r.mount = r.disk.Mount(faults...)
 	r.mount.Pause = r.pause
 	var fs disk.FS = r.mount
@@ -209,7 +214,13 @@ func (r *torture) open(faults []*simulated.Fault) (err error) {
 		}
 	}
 	options := &disk.Options{FS: fs, SegmentBytes: r.segmentBytes, Now: func() time.Time { return r.now }}
-	r.driver, err = disk.Open(tortureDir, options)
+	err = r.beside(func() (err error) {
+		r.driver, err = disk.Open(tortureDir, options)
+		return err
+	})
+	if errors.As(err, new(*broken)) {
+		return err
+	}
 	r.model.clean, r.model.known = false, false
 	if err != nil {
 		r.notef("open: %v", err)
@@ -249,7 +260,7 @@ func (r *torture) look(fs disk.FS) error {
 	}
 	told, err := d.Told()
 	if err == nil {
-		err = r.model.mustFollow(told)
+		err = r.model.mustFollow(told, r.model.held())
 	}
 	if err == nil {
 		var h *history
@@ -275,15 +286,17 @@ func (r *torture) end(closing bool) error {
 	if r.model.failed {
 		way = 1 + r.random.IntN(4) // the next life finds what the memory of the machine holds
 	}
-	switch {
-	case closing || gone == nil && way == 4:
+	if closing || gone == nil && way == 4 {
 		return r.close()
-	case errors.Is(gone, simulated.ErrPowerOff) || gone == nil && way < 2:
-		r.crash()
-	default:
+	}
+	if gone != nil || way >= 2 {
 		r.mount.Kill()
+	}
+	if gone = r.mount.Gone(); errors.Is(gone, simulated.ErrKilled) {
 		r.kills++
 		r.notef("killed")
+	} else if err := r.crash(); err != nil {
+		return err
 	}
 	// Only its goroutines are left to end.
 	_ = r.driver.Close()
@@ -293,33 +306,34 @@ func (r *torture) end(closing bool) error {
 // endWithoutStore is end where the store could not be opened.
 func (r *torture) endWithoutStore() error {
 	if errors.Is(r.mount.Gone(), simulated.ErrPowerOff) || r.mount.Gone() == nil && r.random.IntN(2) == 0 {
-		r.crash()
+		return r.crash()
 	}
 	return nil
 }
 
-func (r *torture) crash() {
+func (r *torture) crash() error {
 	r.disk.Crash(r.random, r.order)
 	r.model.crashed = true
 	r.crashes++
 	r.notef("crashed")
+	return r.endReader()
 }
 
 // close closes the store; perhaps the machine crashes afterwards.
 func (r *torture) close() error {
-	err := errors.Join(r.driver.Close(), r.compactionEnds())
+	err := errors.Join(r.beside(r.driver.Close), r.compactionEnds())
 	r.notef("closed: %v", err)
-	switch {
-	case err == nil && !r.model.failed:
+	if err == nil && !r.model.failed {
 		r.model.closed()
-	case errors.Is(r.mount.Gone(), simulated.ErrPowerOff):
-		r.crash()
+	}
+	if errors.Is(r.mount.Gone(), simulated.ErrPowerOff) {
+		err = errors.Join(err, r.crash())
 	}
 	if opened := r.nothingOpen(); opened != nil {
 		return opened
 	}
 	if r.mount.Gone() == nil && r.random.IntN(2) == 0 {
-		r.crash()
+		err = errors.Join(err, r.crash())
 	}
 	return err
 }

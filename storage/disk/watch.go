@@ -190,17 +190,7 @@ func (w *watch) lookOnce() (again bool, err error) {
 	if damaged {
 		return false, nil
 	}
-	if w.mark == nil {
-		file, err := w.options.FS.Open(w.log.path(endName))
-		if errors.Is(err, fs.ErrNotExist) {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-		w.mark = file
-	}
-	mark, ok, err := readEndMark(w.mark, w.store)
+	mark, ok, err := w.readMark()
 	if err != nil || !ok || mark == w.seen || !w.ahead(mark) {
 		return false, err
 	}
@@ -212,6 +202,29 @@ func (w *watch) lookOnce() (again bool, err error) {
 		w.seen = mark
 	}
 	return compacted, err
+}
+
+// readMark reads END; not ok if it is not there, or damaged. The next writer puts
+// another file in the place of one that is damaged: that is the one to read then.
+func (w *watch) readMark() (mark endMark, ok bool, err error) {
+	for range 2 {
+		if w.mark == nil {
+			file, err := w.options.FS.Open(w.log.path(endName))
+			if errors.Is(err, fs.ErrNotExist) {
+				return mark, false, nil
+			}
+			if err != nil {
+				return mark, false, err
+			}
+			w.mark = file
+		}
+		if mark, ok, err = readEndMark(w.mark, w.store); ok || err != nil {
+			return mark, ok, err
+		}
+		_ = w.mark.Close() // it was only read from
+		w.mark = nil
+	}
+	return mark, false, nil
 }
 
 // ahead reports whether the mark tells of more than was read.

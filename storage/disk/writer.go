@@ -64,6 +64,7 @@ type writer struct {
 	// The end of what is on the disk.
 	syncedSegment *segment
 	synced        int64 // in syncedSegment
+	unmarked      error // why the mark tells of less than was written; nil: it does not
 }
 
 const (

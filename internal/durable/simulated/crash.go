@@ -26,9 +26,7 @@ const SectorBytes = 512
 func (d *Disk) Crash(random *rand.Rand, order Order) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.mounted != nil {
-		d.mounted.end(ErrPowerOff)
-	}
+	d.powerOff()
 	d.root.crash(random, order)
 }
 

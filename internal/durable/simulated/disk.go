@@ -42,6 +42,7 @@ type Disk struct {
 	mu       sync.Mutex // guards everything that the disk holds, and its mounts
 	root     *directory
 	mounted  *Mount
+	beside   []*Mount // other programs, which have not ended
 	locks    map[*content]*file
 	capacity int64 // in bytes; 0 is no limit
 }

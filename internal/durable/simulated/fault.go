@@ -3,7 +3,9 @@ package simulated
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 )
 
 // Kind is a kind of calls.
@@ -110,6 +112,27 @@ func (d *Disk) Mount(faults ...*Fault) *Mount {
 	return d.mounted
 }
 
+// MountBeside starts another program on the disk, beside the one that Mount
+// started, which may end and be followed by others meanwhile. It ends with the
+// machine, or by its Kill.
+func (d *Disk) MountBeside(faults ...*Fault) *Mount {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := &Mount{disk: d, faults: faults}
+	d.beside = append(d.beside, m)
+	return m
+}
+
+// powerOff ends all programs. mu must be held.
+func (d *Disk) powerOff() {
+	if d.mounted != nil {
+		d.mounted.end(ErrPowerOff)
+	}
+	for _, m := range slices.Clone(d.beside) {
+		m.end(ErrPowerOff)
+	}
+}
+
 // Add puts a fault beside those that the mount has: calls are counted from now on.
 func (m *Mount) Add(f *Fault) {
 	m.disk.mu.Lock()
@@ -128,7 +151,8 @@ func (m *Mount) Kill() {
 func (m *Mount) end(why error) {
 	if m.gone == nil {
 		m.gone = why
-		clear(m.disk.locks)
+		maps.DeleteFunc(m.disk.locks, func(_ *content, f *file) bool { return f.mount == m })
+		m.disk.beside = slices.DeleteFunc(m.disk.beside, func(other *Mount) bool { return other == m })
 	}
 }
 
@@ -213,7 +237,9 @@ func (m *Mount) call(kind Kind, name string, do func() error, then ...func()) er
 func (m *Mount) leave(f *Fault, kind Kind, name string, err error) error {
 	if f != nil {
 		if why := f.ends(); why != nil {
-			m.end(why)
+			if m.end(why); errors.Is(why, ErrPowerOff) {
+				m.disk.powerOff()
+			}
 			err = why
 		} else {
 			err = errors.Join(f.Err, err)

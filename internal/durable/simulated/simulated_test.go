@@ -222,6 +222,40 @@ func TestKilledProgramLeavesWhatItDidPending(t *testing.T) {
 	met.want(t, "", "written")
 }
 
+func TestProgramBesideAnotherEndsWithTheMachineAndNotWithTheOther(t *testing.T) {
+	disk := simulated.New()
+	beside := disk.MountBeside()
+	off := &simulated.Fault{Kind: simulated.Write, At: 1, PowerOff: true}
+	for _, faults := range [][]*simulated.Fault{nil, {off}} {
+		mount := disk.Mount(faults...)
+		lock, err := mount.Lock("lock")
+		must(t, err)
+		another := disk.MountBeside()
+		another.Kill()
+		if held, err := beside.Locked("lock"); !held || err != nil {
+			t.Errorf("the lock is held %v, %v, when a program ended that did not have it", held, err)
+		}
+		if faults == nil {
+			mount.Kill()
+			if held, err := beside.Locked("lock"); held || err != nil {
+				t.Errorf("the lock of a program that was killed is held %v, %v", held, err)
+			}
+			continue
+		}
+		if _, err := lock.WriteAt([]byte("x"), 0); !errors.Is(err, simulated.ErrPowerOff) {
+			t.Errorf("the write that ends the machine answers %v", err)
+		}
+	}
+	if _, err := beside.List("."); !errors.Is(err, simulated.ErrPowerOff) {
+		t.Errorf("a program on a machine that is off is answered with %v", err)
+	}
+	after := disk.MountBeside()
+	disk.Crash(seed(1), simulated.Journal)
+	if _, err := after.List("."); !errors.Is(err, simulated.ErrPowerOff) {
+		t.Errorf("a program on a machine that crashed is answered with %v", err)
+	}
+}
+
 func TestFailedSyncLosesWhatItCannotWriteAndTheNextSucceeds(t *testing.T) {
 	for n := range crashes {
 		fault := &simulated.Fault{Kind: simulated.Sync, At: 1, Err: syscall.EIO}
