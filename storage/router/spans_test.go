@@ -27,16 +27,20 @@ func TestWhatSpansTwoStoresIsRefusedByNameAndLeavesNothing(t *testing.T) {
 		return change
 	}
 	claim := func(c *daybook.Changeset) { c.Claims = []daybook.Claim{{Kind: "k", Value: "v"}} }
+	release := func(c *daybook.Changeset) { c.Releases = []daybook.Claim{{Kind: "k", Value: "v"}} }
+	refersTo := func(id daybook.StreamID) func(*daybook.Changeset) {
+		return func(c *daybook.Changeset) { c.References = []daybook.StreamID{id} }
+	}
 	for name, test := range map[string]struct {
 		a     daybook.Append
 		names []string // that the error says; none if it is taken
 	}{
 		"streams of two stores":               {daybook.Append{Changesets: []daybook.Changeset{one(a), one(b)}}, []string{`"one" and "two"`}},
 		"streams of one store":                {daybook.Append{Changesets: []daybook.Changeset{one(a), one(daybook.Stream("x-1")), one(c)}}, nil},
-		"a reference to another store":        {daybook.Append{Changesets: []daybook.Changeset{with(one(a), func(c *daybook.Changeset) { c.References = []daybook.StreamID{b} })}}, []string{`"one" and "two"`}},
-		"a reference within a store":          {daybook.Append{Changesets: []daybook.Changeset{with(one(a), func(c *daybook.Changeset) { c.References = []daybook.StreamID{a} })}}, nil},
+		"a reference to another store":        {daybook.Append{Changesets: []daybook.Changeset{with(one(a), refersTo(b))}}, []string{`"one" and "two"`}},
+		"a reference within a store":          {daybook.Append{Changesets: []daybook.Changeset{with(one(a), refersTo(a))}}, nil},
 		"a claim in a partition of two":       {daybook.Append{Changesets: []daybook.Changeset{with(one(a), claim)}}, []string{`partition ""`, `"one" and "two" and "three"`}},
-		"a release in a partition of two":     {daybook.Append{Changesets: []daybook.Changeset{with(one(a), func(c *daybook.Changeset) { c.Releases = []daybook.Claim{{Kind: "k", Value: "v"}} })}}, []string{`partition ""`}},
+		"a release in a partition of two":     {daybook.Append{Changesets: []daybook.Changeset{with(one(a), release)}}, []string{`partition ""`}},
 		"a claim in a partition of one store": {daybook.Append{Changesets: []daybook.Changeset{with(one(c), claim)}}, nil},
 		"a condition":                         {daybook.Append{Changesets: []daybook.Changeset{one(a)}, Condition: &daybook.Condition{}}, []string{"conditions"}},
 	} {
