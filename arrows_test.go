@@ -35,6 +35,8 @@ var arrows = map[string][]string{
 	"internal/sqlstore":          {"."},
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
+	"storage/azureblob":          {".", "internal/durable", "github.com/Azure/azure-sdk-for-go/sdk"},
+	"storage/azureblob/snapshot": {".", "livestate", "github.com/Azure/azure-sdk-for-go/sdk"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"internal/deciding":          {"."},
