@@ -37,6 +37,8 @@ var arrows = map[string][]string{
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
 	"storage/azuretable":         {".", "internal/globalorder", "github.com/Azure/azure-sdk-for-go/sdk", "github.com/google/uuid"},
+	"storage/azureblob":          {".", "internal/durable", "github.com/Azure/azure-sdk-for-go/sdk"},
+	"storage/azureblob/snapshot": {".", "livestate", "github.com/Azure/azure-sdk-for-go/sdk"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/router":             {"."},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},

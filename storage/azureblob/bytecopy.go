@@ -1,0 +1,136 @@
+package azureblob
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/daybook-go/daybook/internal/durable"
+)
+
+// memoryCopy keeps the bytes of a log in memory, in pages that never move.
+type memoryCopy struct {
+	mu    sync.RWMutex // guards all below
+	pages [][]byte
+	size  int64
+}
+
+const pageSize = 64 << 10
+
+func (c *memoryCopy) append(data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(data) > 0 {
+		if c.size == int64(len(c.pages))*pageSize {
+			c.pages = append(c.pages, make([]byte, pageSize))
+		}
+		n := copy(c.pages[c.size/pageSize][c.size%pageSize:], data)
+		data, c.size = data[n:], c.size+int64(n)
+	}
+	return nil
+}
+
+// ReadAt implements byteCopy.
+func (c *memoryCopy) ReadAt(data []byte, offset int64) (n int, err error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for n < len(data) && offset < c.size {
+		end := min(c.size-offset/pageSize*pageSize, pageSize)
+		read := copy(data[n:], c.pages[offset/pageSize][offset%pageSize:end])
+		n, offset = n+read, offset+int64(read)
+	}
+	if n < len(data) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (c *memoryCopy) clear() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pages, c.size = nil, 0
+	return nil
+}
+
+func (c *memoryCopy) Close() error { return nil }
+
+// The files of a directory that holds a log, or a copy of one.
+const (
+	fileName = "stream.bin"
+	lockName = "lock"
+)
+
+// fileCopy keeps the bytes of a log in a file: the copy of one that lives
+// elsewhere, or the log itself.
+type fileCopy struct {
+	lock durable.File
+	file durable.File
+	path string
+	own  bool // the log lives here; what is appended is in the file already
+
+	mu   sync.Mutex // guards size
+	size int64
+}
+
+// openFileCopy opens the file in a directory, made where it is missing. Only
+// one process can have it open.
+func openFileCopy(dir string, own bool) (*fileCopy, error) {
+	if err := durable.MakeDir(durable.OS, dir); err != nil {
+		return nil, err
+	}
+	c := &fileCopy{path: filepath.Join(dir, fileName), own: own}
+	var err error
+	if c.lock, err = durable.OS.Lock(filepath.Join(dir, lockName)); err != nil {
+		if errors.Is(err, durable.ErrLocked) {
+			err = fmt.Errorf("azureblob: another process has the directory %s open: close it, or name another directory: %w", dir, err)
+		}
+		return nil, err
+	}
+	c.file, err = durable.OS.OpenWrite(c.path)
+	if errors.Is(err, os.ErrNotExist) {
+		if c.file, err = durable.OS.Create(c.path); err == nil {
+			err = durable.OS.SyncDir(dir)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.lock.Close())
+	}
+	return c, nil
+}
+
+func (c *fileCopy) append(data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.own {
+		if _, err := c.file.WriteAt(data, c.size); err != nil {
+			return err
+		}
+	}
+	c.size += int64(len(data))
+	return nil
+}
+
+// ReadAt implements byteCopy.
+func (c *fileCopy) ReadAt(data []byte, offset int64) (int, error) { return c.file.ReadAt(data, offset) }
+
+func (c *fileCopy) clear() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.size = 0
+	if c.own {
+		return nil
+	}
+	return c.file.Truncate(0)
+}
+
+// cut forgets what stands behind the bytes that were folded.
+func (c *fileCopy) cut() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.file.Truncate(c.size)
+}
+
+func (c *fileCopy) Close() error { return errors.Join(c.file.Close(), c.lock.Close()) }
