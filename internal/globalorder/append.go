@@ -178,6 +178,8 @@ func (e *Engine) turn(ctx context.Context, jobs []*job) (left []*job) {
 			known = false
 			continue
 		}
+		v, _ = e.tail.now()
+		e.cache.advance(v, nil) // before the page is settled, and the tail lets go of it
 		e.settleSoon()
 		return d.finish()
 	}
