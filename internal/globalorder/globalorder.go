@@ -107,8 +107,8 @@ func New(name string, storage Storage, options *Options) *Engine {
 // Name returns the name of the driver.
 func (e *Engine) Name() string { return e.name }
 
-// Close lets running calls end, and settles what this engine has created as far
-// as the storage answers.
+// Close lets running appends end, and settles what this engine has created.
+// Where the storage does not answer it gives up after Options.Patience.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	if !e.closed {
@@ -116,19 +116,10 @@ func (e *Engine) Close() error {
 		close(e.closing)
 	}
 	e.mu.Unlock()
+	giveUp := time.AfterFunc(e.options.Patience, e.end)
+	defer giveUp.Stop()
 	e.calls.Wait()
 	e.end()
-	return nil
-}
-
-// begin counts a call; calls.Done ends it.
-func (e *Engine) begin() error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.closed {
-		return daybook.ErrClosed
-	}
-	e.calls.Add(1)
 	return nil
 }
 

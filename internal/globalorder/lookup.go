@@ -144,16 +144,22 @@ func compare(a, b daybook.StreamID) int {
 	return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Name, b.Name))
 }
 
-// Wait is that of daybook.Waiter. It asks the storage every Options.Poll;
-// appends of this engine are seen at once.
+// Wait is that of daybook.Waiter. It asks the storage every Options.Poll, once
+// for all who wait; appends of this engine are seen at once.
 func (e *Engine) Wait(ctx context.Context, after daybook.Position) error {
-	for {
+	for first := true; ; first = false {
 		e.tail.mu.Lock()
 		grown := e.tail.grown
 		e.tail.mu.Unlock()
-		v, err := e.look(ctx)
-		if err != nil || v.totals.Position > after {
-			return err
+		v, _ := e.tail.now()
+		if first || v.totals.Position <= after && !e.tail.askedSince(time.Now().Add(-e.options.Poll/2)) {
+			var err error
+			if v, err = e.look(ctx); err != nil {
+				return err
+			}
+		}
+		if v.totals.Position > after {
+			return nil
 		}
 		timer := time.NewTimer(e.options.Poll)
 		select {

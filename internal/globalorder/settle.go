@@ -2,6 +2,7 @@ package globalorder
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -117,6 +118,9 @@ func (e *Engine) makeRoom(ctx context.Context, v view) (settled int64, err error
 	pages, _, err := e.load(ctx, v.settled+1, v.number, len(v.pages))
 	if err != nil {
 		return 0, err
+	}
+	if len(pages) < len(v.pages) {
+		return 0, fmt.Errorf("page %d: %w", v.settled+int64(len(pages))+1, errGap(0))
 	}
 	var open []*Page
 	e.tail.add(pages)

@@ -2,8 +2,12 @@ package globalorder
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"time"
+
+	"github.com/daybook-go/daybook"
 )
 
 // tail is what the engine knows of the end of the log: the pages that may not
@@ -14,6 +18,14 @@ type tail struct {
 	view  view
 	done  map[int64]bool // of view.pages: those that are settled
 	grown chan struct{}  // closed, and replaced, when the view has
+	asked time.Time      // when the storage was asked last for what is behind
+}
+
+// askedSince reports whether the storage was asked, by anybody, since a time.
+func (t *tail) askedSince(at time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.asked.After(at)
 }
 
 // view is the end of the log at one moment. It does not change.
@@ -111,6 +123,20 @@ type loaded struct {
 
 // load reads pages, at most so many; more says that there are others behind.
 func (e *Engine) load(ctx context.Context, from, to int64, most int) (pages []loaded, more bool, err error) {
+	for attempt := 1; ; attempt++ {
+		pages, more, err = e.loadOnce(ctx, from, to, most)
+		// A storage that reads while others write may show page 8, created a
+		// moment ago, and not page 7, looked for a moment before.
+		if !errors.Is(err, daybook.ErrCorrupt) || attempt == loadAttempts {
+			return pages, more, err
+		}
+	}
+}
+
+// loadAttempts is how often pages are read before their chain counts as broken.
+const loadAttempts = 3
+
+func (e *Engine) loadOnce(ctx context.Context, from, to int64, most int) (pages []loaded, more bool, err error) {
 	next := from
 	for stored, err := range e.storage.Pages(ctx, from, to) {
 		if err != nil {
@@ -118,6 +144,9 @@ func (e *Engine) load(ctx context.Context, from, to int64, most int) (pages []lo
 		}
 		if len(pages) == most {
 			return pages, true, nil
+		}
+		if stored.Number > next && len(pages) > 0 {
+			return pages, false, nil // the one between was created since
 		}
 		page, err := open(&stored, next)
 		if err != nil {
@@ -143,6 +172,7 @@ func open(stored *StoredPage, number int64) (*Page, error) {
 
 // refresh returns the end of the log as it is now, or later.
 func (e *Engine) refresh(ctx context.Context) (view, error) {
+	began := time.Now()
 	for {
 		v, known := e.tail.now()
 		if known {
@@ -151,8 +181,10 @@ func (e *Engine) refresh(ctx context.Context) (view, error) {
 				return view{}, err
 			}
 			if !more && e.tail.add(pages) {
-				v, _ = e.tail.now()
-				return v, nil
+				e.tail.mu.Lock()
+				defer e.tail.mu.Unlock()
+				e.tail.asked = began
+				return e.tail.view, nil
 			}
 		}
 		// Nothing is known, or it is far behind.

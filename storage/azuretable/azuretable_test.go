@@ -87,6 +87,12 @@ func open(t testing.TB, address string, options *azuretable.Options) *azuretable
 	return d
 }
 
+// openOnly opens a store that may not be there.
+func openOnly(t testing.TB, address string) (*azuretable.Driver, error) {
+	t.Helper()
+	return azuretable.Open(t.Context(), address, nil)
+}
+
 // records gathers what a read yields, which must not fail.
 func records(t testing.TB, read iter.Seq2[daybook.Record, error]) (all []daybook.Record) {
 	t.Helper()

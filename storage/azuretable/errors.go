@@ -99,8 +99,6 @@ func explained(err error) error {
 		return verdict(response.StatusCode, response.ErrorCode, response)
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
-	case errors.Is(err, context.DeadlineExceeded):
-		return context.DeadlineExceeded
 	}
 	return &UnavailableError{Err: withoutQuery(err)}
 }

@@ -47,7 +47,7 @@ func (s *storage) Claim(ctx context.Context, key globalorder.ClaimKey) (globalor
 // Streams implements globalorder.Storage.
 func (s *storage) Streams(ctx context.Context, after daybook.StreamID, filter daybook.Filter) iter.Seq2[daybook.StreamHead, error] {
 	return func(yield func(daybook.StreamHead, error) bool) {
-		from, below := "", "\x7f"
+		from, below := "", "~~" // no key begins so
 		if len(filter.Partitions) == 1 {
 			from = encode(filter.Partitions[0]) + separator
 			below = encode(filter.Partitions[0]) + `!"` // the next that may stand where the separator does

@@ -120,6 +120,9 @@ func (s *storage) Pages(ctx context.Context, from, to int64) iter.Seq2[globalord
 				return
 			}
 		}
+		if left > 0 {
+			yield(page, fmt.Errorf("%w: page %d lacks its last %d bytes", daybook.ErrCorrupt, page.Number, left))
+		}
 	}
 }
 

@@ -91,6 +91,9 @@ func parseConnection(text string) (address, error) {
 		}
 		a.endpoint = protocol + "://" + a.account + ".table." + suffix
 	}
+	if endpoint, query, signed := strings.Cut(a.endpoint, "?"); signed {
+		a.endpoint, a.signature = endpoint, query
+	}
 	a.endpoint = strings.TrimSuffix(a.endpoint, "/")
 	switch {
 	case a.endpoint == "":
