@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"storage/azureblob/snapshot": {".", "livestate", "github.com/Azure/azure-sdk-for-go/sdk"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/router":             {"."},
+	"storage/azurefunctions":     {".", "github.com/Azure/azure-sdk-for-go", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
 	"internal/deciding":          {"."},
 	"internal/jsonform":          {},

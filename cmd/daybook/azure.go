@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
+
+	"github.com/daybook-go/daybook"
 )
 
 // azureKinds are the kinds of URLs that may hold the connection string of a
@@ -15,11 +19,20 @@ func isAzure(address string) bool {
 	return slices.Contains(azureKinds, kind)
 }
 
+// azureFailure puts the exit code to an error of opening: what is wrong with the
+// URL is wrong usage, else the store cannot be had.
+func azureFailure(err error) error {
+	if errors.Is(err, daybook.ErrInvalid) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return &failure{exit: exitStore, err: err}
+}
+
 // plainSettings are what may be shown of a connection string: nothing else is
 // known not to be a key.
 var plainSettings = []string{
 	"accountname", "accountendpoint", "blobendpoint", "tableendpoint", "queueendpoint", "fileendpoint", "defaultendpointsprotocol",
-	"endpointsuffix", "usedevelopmentstorage", "container", "table", "database", "domain",
+	"endpointsuffix", "usedevelopmentstorage", "container", "table", "database", "domain", "only",
 }
 
 // keySettings are those that hold keys.
@@ -37,8 +50,20 @@ func shownAzure(address string) string {
 		}
 		return kind + "://" + withoutQuery(plain)
 	}
+	return kind + ":" + shownSettings(rest)
+}
+
+// holdsKey reports whether a text has the parts of a connection string that
+// are keys, wherever it was given.
+func holdsKey(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(keySettings, func(name string) bool { return strings.Contains(text, name) })
+}
+
+// shownSettings is a connection string without its keys.
+func shownSettings(text string) string {
 	var settings []string
-	for setting := range strings.SplitSeq(rest, ";") {
+	for setting := range strings.SplitSeq(text, ";") {
 		if setting == "" {
 			continue
 		}
@@ -53,7 +78,7 @@ func shownAzure(address string) string {
 		}
 		settings = append(settings, setting)
 	}
-	return kind + ":" + strings.Join(settings, ";")
+	return strings.Join(settings, ";")
 }
 
 // withoutQuery hides what stands behind a question mark: a signature.

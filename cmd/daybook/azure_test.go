@@ -16,9 +16,11 @@ func TestNoKeyOfAConnectionStringIsShown(t *testing.T) {
 		"cosmos:AccountEndpoint=https://shop.documents.azure.com/;AccountKey=s3cr==;Database=d;Container=c":                         "cosmos:AccountEndpoint=https://shop.documents.azure.com/;AccountKey=xxxxx;Database=d;Container=c",
 		"azuretable:TableEndpoint=https://shop.table.core.windows.net/?sig=s3cr;Table=t":                                            "azuretable:TableEndpoint=https://shop.table.core.windows.net/?xxxxx;Table=t",
 		"azuretable-functions:accountname=shop;accountkey = s3cr;Domain=Bank":                                                       "azuretable-functions:accountname=shop;accountkey=xxxxx;Domain=Bank",
-		"azuretable:s3cr":   "azuretable:xxxxx",
-		"azuretable:s3cr==": "azuretable:xxxxx",
-		"router:a.json":     "router:a.json",
+		"azuretabel:AccountName=shop;AccountKey=s3cr;Table=t":                                                                       "xxxxx;AccountKey=xxxxx;Table=t",
+		"AccountName=shop;AccountKey=s3cr":                                                                                          "AccountName=shop;AccountKey=xxxxx",
+		"azuretable:s3cr":                                                                                                           "azuretable:xxxxx",
+		"azuretable:s3cr==":                                                                                                         "azuretable:xxxxx",
+		"router:a.json":                                                                                                             "router:a.json",
 	} {
 		got := shown(address)
 		if strings.Contains(got, "s3cr") || got != want {

@@ -83,6 +83,12 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 		return p.openPostgres(ctx, how)
 	case "sqlserver":
 		return p.openSQLServer(ctx, how)
+	case "azureblob":
+		return p.openAzureBlob(ctx, how)
+	case "azuretable":
+		return p.openAzureTable(ctx, how)
+	case "azuretable-functions":
+		return p.openAzureFunctions(ctx, how)
 	case "router":
 		return p.openRouter(ctx, how)
 	case "mem":
@@ -96,9 +102,9 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 
 // unknownStore is the error for the URL of no driver.
 func (p *program) unknownStore(address string) error {
-	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, router:FILE, http://HOST, https://HOST or mem:", shown(address))
+	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, azureblob:ACCOUNT, azuretable:ACCOUNT, router:FILE, http://HOST, https://HOST or mem:", shown(address))
 	if !strings.Contains(address, ":") {
-		return hinted(err, "a directory is named file:%s", address)
+		return hinted(err, "a directory is named file:%s", shown(address))
 	}
 	return hinted(err, "see daybook help stores")
 }
@@ -123,6 +129,9 @@ const hidden = "xxxxx"
 // it cannot be told what is one, everything up to the host is left out.
 func shown(address string) string {
 	kind, _ := kindOf(address)
+	if !isAzure(address) && holdsKey(address) {
+		return shownSettings(address)
+	}
 	if kind == "file" || kind == "router" || !strings.Contains(address, ":") {
 		return address
 	}

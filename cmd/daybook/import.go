@@ -39,9 +39,11 @@ When all is taken in, the store is read again and counted. Two stores are read
 side by side instead: every record and the head of every stream must be the same
 in both, and neither may have one that the other has not. Of deletions nothing is
 taken over: not that they were made, not the ids of the appends that are gone, nor
-claims of changesets that are.`,
+claims of changesets that are. What another library has written is read in an
+order of its own first: docs/azure.md says which.`,
 		Example: `  daybook import --from log.ndjson --store file:copy
   daybook import --from file:daybook-data --store postgres://db.example.org/shop
+  daybook import --from "azuretable-functions:$ACCOUNT;Domain=Bank" --store file:bank
   daybook export --store http://old:7070 | daybook import --store file:new
   daybook import --from other.ndjson --append`,
 		Args: noArgs,

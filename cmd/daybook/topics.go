@@ -24,6 +24,17 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
   sqlserver://USER:PASSWORD@HOST:PORT?database=NAME&schema=NAME
                    A schema of a SQL Server database, on the same terms; this
                    has not yet run against a server.
+  azureblob:CONNECTION-STRING;Container=NAME
+  azureblob://ACCOUNT.blob.core.windows.net/NAME
+                   The append blobs of a container of Azure, with the key or
+                   signature of the connection string, or with the identity of
+                   the program. Put a connection string between quotes.
+  azuretable:CONNECTION-STRING;Table=NAME
+  azuretable://ACCOUNT.table.core.windows.net/NAME
+                   A table of Azure, on the same terms.
+  azuretable-functions:CONNECTION-STRING;Domain=NAME
+                   What the .NET library EventsSourcing on Azure Functions wrote
+                   to tables and append blobs: to read, and to import from.
   router:FILE      Several stores as one: FILE names them by their URLs, and says
                    which streams go where; docs/router.md shows one.
   http://HOST      A Daybook server, here or elsewhere.

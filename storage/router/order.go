@@ -146,21 +146,23 @@ func (o *order) known() entry {
 
 // refresh learns what other routers have noted.
 func (o *order) refresh(ctx context.Context) error {
+	known := o.known().version // before it is read: others go on meanwhile
+	var newest entry
 	read := daybook.StreamRead{Backwards: true, Limit: 1}
 	for record, err := range o.keeper.ReadStream(ctx, daybook.Stream(orderStream), read) {
-		if err != nil {
-			return fmt.Errorf("the order: %w", err)
+		if err == nil {
+			newest, err = o.decode(&record)
+		} else {
+			err = fmt.Errorf("the order: %w", err)
 		}
-		e, err := o.decode(&record)
 		if err != nil {
 			return err
 		}
-		o.learn(e)
-		return nil
 	}
-	if o.known().version > 0 {
-		return o.corrupt(o.known().version, "the entry is gone")
+	if newest.version < known {
+		return o.corrupt(known, "it is gone: the order ends at %d", newest.version)
 	}
+	o.learn(newest)
 	return nil
 }
 

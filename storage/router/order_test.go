@@ -207,7 +207,7 @@ func TestRoutersOfSeveralProcessesGiveOneOrderWhateverFails(t *testing.T) {
 		for _, w := range writers {
 			group.Go(func() error {
 				defer writing.Done()
-				return w.run(ctx, 60)
+				return w.run(ctx, 40)
 			})
 		}
 		go func() {
@@ -396,5 +396,62 @@ func TestStoreThatIsAnotherOneIsNotTakenForIt(t *testing.T) {
 	var invalid *daybook.InvalidError
 	if !errors.As(err, &invalid) || invalid.Field != "stores" {
 		t.Errorf("a store that was renamed: %v", err)
+	}
+}
+
+// A router that looks at an empty order while another one of the same process
+// writes its first entry.
+func TestOrderThatBeginsWhileItIsReadIsNotTakenForLost(t *testing.T) {
+	s := newStorages()
+	gate := storagetest.NewGate()
+	slow := &late{Driver: lasting{s.inner[3]}, gate: gate}
+	members := []router.Member{{Name: "one", Driver: lasting{s.inner[0]}}, {Name: "two", Driver: lasting{s.inner[1]}}, {Name: "three", Driver: lasting{s.inner[2]}}}
+	driver := made(t, members, rules(t, "ALL.ALL", "one", "ALL.b", "two", "ALL.c", "three"), slow, nil)
+	slow.waits.Store(true)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := driver.End(t.Context())
+		ended <- err
+	}()
+	<-gate.Reached()
+	if _, err := driver.Append(t.Context(), daybook.Append{ID: daybook.NewID(), Changesets: []daybook.Changeset{one(daybook.Stream("b-1"))}}); err != nil {
+		t.Fatal(err)
+	}
+	gate.Open()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if _, err := s.inner[3].DeleteStream(t.Context(), daybook.Deletion{ID: daybook.NewID(), Stream: daybook.Stream("order")}); err != nil {
+		t.Fatal(err)
+	}
+	var corrupt *daybook.CorruptError
+	if _, err := driver.End(t.Context()); !errors.As(err, &corrupt) {
+		t.Errorf("an order that was lost: %v", err)
+	}
+}
+
+// late gives what it read when the gate is open.
+type late struct {
+	daybook.Driver
+	gate  *storagetest.Gate
+	waits atomic.Bool
+}
+
+func (l *late) ReadStream(ctx context.Context, id daybook.StreamID, read daybook.StreamRead) iter.Seq2[daybook.Record, error] {
+	found, err := gather(l.Driver.ReadStream(ctx, id, read))
+	return func(yield func(daybook.Record, error) bool) {
+		if l.waits.Swap(false) {
+			hold := storagetest.NewFaulty(memory.New(nil))
+			hold.Cue(storagetest.Fault{Call: storagetest.CallEnd, Hold: l.gate})
+			_, _ = daybook.New(hold, nil).End(ctx)
+		}
+		for _, record := range found {
+			if !yield(record, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(daybook.Record{}, err)
+		}
 	}
 }
