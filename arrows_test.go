@@ -34,6 +34,10 @@ var arrows = map[string][]string{
 	"storage/disk":               {".", "internal/durable", "internal/logindex"},
 	"internal/sqlstore":          {"."},
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
+	"storage/cosmos": {
+		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
+		"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos", "github.com/google/uuid",
+	},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
