@@ -38,6 +38,10 @@ const (
 	Reopening      Feature = "reopening"
 )
 
+// acrossPartitions is the part of SeveralStreams that a driver may leave out
+// whose storage keeps each partition for itself.
+const acrossPartitions Feature = "appends to several partitions"
+
 var features = []Feature{
 	Appending, Expecting, Repeating, Reading, Filtering, Contents, Order, Histories, Closing,
 	SeveralStreams, Conditions, Claims, ClaimLookup, References, Waiting, ListingStreams, Statistics, Importing, Deleting, Reopening,
@@ -56,6 +60,10 @@ type trial func(ctx context.Context, b *book) error
 var appendTrials = map[Feature]func(b *book) daybook.Append{
 	SeveralStreams: func(*book) daybook.Append {
 		return daybook.Append{Changesets: []daybook.Changeset{changeset("several-1", "tried"), changeset("several-2", "tried")}}
+	},
+	acrossPartitions: func(*book) daybook.Append {
+		north := daybook.Changeset{Stream: daybook.StreamID{Partition: "north", Name: "several-2"}, Events: events("tried")}
+		return daybook.Append{Changesets: []daybook.Changeset{changeset("several-1", "tried"), north}}
 	},
 	Conditions: func(*book) daybook.Append {
 		return daybook.Append{

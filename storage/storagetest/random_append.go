@@ -18,6 +18,9 @@ func (p *pair) randomAppend() rankedAppend {
 	}
 	for len(a.Changesets) < count {
 		id := p.pools.stream()
+		if len(a.Changesets) > 0 && !p.s.offered(acrossPartitions) {
+			id.Partition = a.Changesets[0].Stream.Partition
+		}
 		if !slices.ContainsFunc(a.Changesets, func(c daybook.Changeset) bool { return c.Stream == id }) {
 			a.Changesets = append(a.Changesets, p.randomChangeset(id))
 		}

@@ -298,7 +298,9 @@ func checkAppendInside(s *subject) {
 func checkReadCancelled(s *subject) {
 	b := s.book()
 	b.fill()
-	b.append("account-0", daybook.ExpectAny(), several(400, "deposited")...)
+	for range 8 {
+		b.append("account-0", daybook.ExpectAny(), several(50, "deposited")...)
+	}
 	ended, cancel := context.WithCancel(s.Context())
 	cancel()
 	_, err := gather(b.driver.ReadLog(ended, daybook.LogRead{}))

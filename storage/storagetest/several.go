@@ -41,7 +41,10 @@ func checkSeveral(s *subject) {
 	a := together(changeset("account-3", "opened", "deposited"), changeset("account-1", "opened"), changeset("account-2", "deposited", "withdrawn"))
 	a.Changesets[0].Expect, a.Changesets[1].Expect, a.Changesets[2].Expect = daybook.ExpectNone(), daybook.ExpectAny(), daybook.ExpectVersion(1)
 	a.Changesets[0].Metadata, a.Changesets[2].Metadata = []byte("of 3"), []byte("of 2")
-	other := daybook.Changeset{Stream: daybook.StreamID{Partition: "north", Name: "account-1"}, Events: events("opened")}
+	other := daybook.Changeset{Stream: daybook.Stream("account-4"), Events: events("opened")}
+	if s.offered(acrossPartitions) {
+		other.Stream = daybook.StreamID{Partition: "north", Name: "account-1"}
+	}
 	a.Changesets = append(a.Changesets, other)
 	receipt := b.appendAll(a)
 	checkReceiptAlone(s, a, receipt)
