@@ -84,7 +84,7 @@ func (v *view) verdict(e *entry) (frames []byte, final bool) {
 	repeated := known
 	if !known {
 		receipt, known = v.receipt(a.ID, v.driver.durability)
-		repeated = !e.sent
+		repeated = !e.lost
 	}
 	if known {
 		if receipt.Fits(a) {

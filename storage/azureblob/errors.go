@@ -76,7 +76,7 @@ func (e *brokenReadError) Unwrap() error { return e.err }
 // hints are what to do about what the service refuses, by its code.
 var hints = map[bloberror.Code]string{
 	bloberror.AuthenticationFailed:            "check the key; or the shared access signature: it may have expired, or not be valid yet",
-	bloberror.AuthorizationFailure:            "the account may be closed to this network, or the shared access signature may not be valid for it",
+	bloberror.AuthorizationFailure:            "the shared access signature may have expired, or not be valid here; or the account may be closed to this network",
 	bloberror.AuthorizationPermissionMismatch: "the identity or the shared access signature lacks a right: see README.md of storage/azureblob",
 	bloberror.InsufficientAccountPermissions:  "the identity or the shared access signature lacks a right: see README.md of storage/azureblob",
 	bloberror.ContainerNotFound:               "create the container, or name another",

@@ -28,8 +28,8 @@ type entry struct {
 	imported []daybook.RecordedChangeset
 
 	// Only the goroutine that writes has these, until answered is closed.
-	sent    bool // it was in a block that was sent
-	unsure  bool // that block may be stored, or be stored later
+	unsure  bool // a block with it may be stored, or be stored later
+	lost    bool // there was such a block: if it is stored, then perhaps by that
 	inBlock bool // it is in the block that was made last
 	receipt daybook.Receipt
 	err     error
@@ -221,13 +221,11 @@ func (d *Driver) send(ctx context.Context, block *block, entries []*entry) error
 	if block.absent {
 		return errMissing
 	}
-	for _, e := range entries {
-		e.sent = e.sent || e.inBlock
-	}
 	full, err := d.origin.append(ctx, block.at.part, block.at.offset, block.bytes)
 	if err != nil {
 		for _, e := range entries {
 			e.unsure = e.unsure || e.inBlock && !isRefusal(err)
+			e.lost = e.lost || e.unsure
 		}
 		return err
 	}

@@ -1,0 +1,128 @@
+package azureblob
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/daybook-go/daybook"
+)
+
+// bytesOf reads a frame written as in the published vectors of the format.
+func bytesOf(t *testing.T, text string) []byte {
+	t.Helper()
+	data, err := hex.DecodeString(strings.ReplaceAll(text, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestFramesAreThoseOfTheFormat(t *testing.T) {
+	long := make([]byte, 8192)
+	for i := range long {
+		long[i] = byte(i)
+	}
+	for name, c := range map[string]struct {
+		key     uint32
+		payload []byte
+		starts  string
+		ends    string
+		size    int
+	}{
+		"empty":         {1, nil, "0000 01000000 01000000 0000", "", 12},
+		"eight bytes":   {1, []byte("12345678"), "0100 01000000 3132333435363738 58056833 0100", "", 20},
+		"another key":   {2, []byte("12345678"), "0100 02000000 3132333435363738 bb02e7bd 0100", "", 20},
+		"the last key":  {4294967295, []byte("12345678"), "0100 ffffffff 3132333435363738 50251f65 0100", "", 20},
+		"a document":    {1, []byte(`{"String":"Hello","Type":"StringEvent"} `), "0500 01000000", "70458560 0500", 52},
+		"a long padded": {12, long, "0004 0c000000", "0fbffb7d 0004", 8204},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := appendFrame(nil, c.key, c.payload)
+			if len(data) != c.size || !bytes.HasPrefix(data, bytesOf(t, c.starts)) || !bytes.HasSuffix(data, bytesOf(t, c.ends)) {
+				t.Errorf("the frame has %d bytes, begins with %x and ends with %x", len(data), data[:12], data[len(data)-6:])
+			}
+			f, err := cutFrame(append(data, 1, 2, 3))
+			if err != nil || f.key != c.key || !bytes.Equal(f.payload, c.payload) || f.size != c.size {
+				t.Errorf("it is read as %+v, %v", f, err)
+			}
+			for n := range min(len(data), 64) {
+				if f, err := cutFrame(data[:n]); f.size != 0 && n < len(data) || err != nil {
+					t.Errorf("of its first %d bytes %+v is read, %v", n, f, err)
+				}
+			}
+		})
+	}
+}
+
+func TestADamagedFrameIsNotRead(t *testing.T) {
+	whole := appendFrame(nil, 7, []byte(`{"String":"Hello","Type":"StringEvent"} `))
+	for i := range whole {
+		for _, bit := range []byte{1, 128} {
+			data := append(bytes.Clone(whole), make([]byte, maxFrame)...)
+			data[i] ^= bit
+			var bad *damage
+			if f, err := cutFrame(data); !errors.As(err, &bad) {
+				t.Errorf("with byte %d changed it is read as key %d, %q (%v)", i, f.key, f.payload, err)
+			}
+		}
+	}
+}
+
+func TestDocumentsOfOthersAreReadAsTheyAre(t *testing.T) {
+	for payload, want := range map[string]struct{ eventType, data string }{
+		`{"String":"Hello","Type":"StringEvent"} `:                 {"StringEvent", `{"String":"Hello","Type":"StringEvent"}`},
+		"{\"String\":\"H€llo\",\"Type\":\"StringEvent\"}       ":   {"StringEvent", `{"String":"H€llo","Type":"StringEvent"}`},
+		`{"Real":0.0,"Imaginary":1.0,"Type":"ComplexEvent"}      `: {"ComplexEvent", `{"Real":0.0,"Imaginary":1.0,"Type":"ComplexEvent"}`},
+		`{"Type":"Empty"}`:                         {"Empty", `{"Type":"Empty"}`},
+		`{ "a" : 1, "Type" : "Spaced" } `:          {"Spaced", `{ "a" : 1, "Type" : "Spaced" }`},
+		`{"a":1,"Type":"with \"quotes\" and \\"} `: {`with "quotes" and \`, `{"a":1,"Type":"with \"quotes\" and \\"}`},
+		`{"Type":"First","a":1}  `:                 {"", `{"Type":"First","a":1}`},
+		`{"a":1}         `:                         {"", `{"a":1}`},
+		`{"a":1,"Type":7}  `:                       {"", `{"a":1,"Type":7}`},
+		"\x01\x02 no JSON      ":                   {"", "\x01\x02 no JSON      "},
+		"":                                         {"", ""},
+		`{"$daybook":{"at":1},"more":1,"Type":"x"}      `:    {"x", `{"$daybook":{"at":1},"more":1,"Type":"x"}`},
+		`{"other":{"at":1},"Type":"x"}   `:                   {"x", `{"other":{"at":1},"Type":"x"}`},
+		`{"a":{"b":[{"at":99999999999999999999},"Type":"x"}`: {"x", `{"a":{"b":[{"at":99999999999999999999},"Type":"x"}`},
+	} {
+		d, err := parseDocument([]byte(payload))
+		if err != nil || d.note != nil || d.eventType != want.eventType || string(d.data()) != want.data {
+			t.Errorf("%q is read as type %q, data %q, note %v, %v", payload, d.eventType, d.data(), d.note, err)
+		}
+	}
+}
+
+func TestOurDocumentsCarryAnyDataAndEndWithTheirType(t *testing.T) {
+	for _, data := range []string{
+		`{"amount":5}`, `{}`, `{ }`, " {\n} \t\r\n", `{"a":{"b":1}} `, `{"Type":"own","$daybook":{"at":1}}`, `{"Type":"own"}`, `[1,2]`, `"text"`, `null`, `1`,
+		"", " ", "}", "{", "{\"a\":1}}", "\x00\xff\xfe", "{\"a\":\"\xff\"}", "é<&>\u2028", `{"a":1,}`, `{"a":1}{"b":2}`,
+	} {
+		for _, eventType := range []string{"deposited", `a "quoted" \ type`, "日本<&>"} {
+			payload, err := appendDocument(nil, eventType, []byte(data), &note{ID: daybook.NewID()})
+			if err != nil || len(payload)%payloadUnit != 0 {
+				t.Fatalf("%q: %d bytes, %v", data, len(payload), err)
+			}
+			d, err := parseDocument(payload)
+			if err != nil || d.note == nil || d.eventType != eventType || string(d.data()) != data {
+				t.Errorf("%q of type %q is read as %q of type %q (%v) from %s", data, eventType, d.data(), d.eventType, err, payload)
+			}
+			if before, ok := lastType(payload); !ok || before != eventType {
+				t.Errorf("who scans from the end finds the type %q in %s", before, payload)
+			}
+		}
+	}
+}
+
+// lastType finds Type as the format tells a reader to: it is the last property
+// of a JSON object, which spaces may follow.
+func lastType(payload []byte) (string, bool) {
+	keys, values, err := walkObject(payload)
+	if err != nil || len(keys) == 0 || keys[len(keys)-1] != "Type" {
+		return "", false
+	}
+	last, ok := values[len(values)-1].(string)
+	return last, ok
+}
