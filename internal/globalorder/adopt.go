@@ -38,11 +38,11 @@ func (e *Engine) adopt(ctx context.Context, v view) error {
 		if head := heads[c.Stream]; c.First <= head.Version {
 			continue
 		}
-		size := sizeOfRecorded([]daybook.RecordedChangeset{c})
-		if err := e.checkSize(size, "found"); err != nil {
+		size, rows := sizeOfRecorded([]daybook.RecordedChangeset{c}), rowsOfRecorded([]daybook.RecordedChangeset{c})
+		if err := e.checkSize(size, rows, "found"); err != nil {
 			return err
 		}
-		if len(d.page.Appends) == adoptedChangesets || d.size+size > e.options.PageBytes {
+		if len(d.page.Appends) == adoptedChangesets || d.size+size > e.options.PageBytes || d.rows+rows > e.options.PageRows {
 			done, err := e.adoptPage(ctx, d, true)
 			if err != nil || !done {
 				return err
@@ -50,7 +50,7 @@ func (e *Engine) adopt(ctx context.Context, v view) error {
 			v, _ = e.tail.now()
 			d = e.adopting(v, heads)
 		}
-		d.adopt(c, size)
+		d.adopt(c, size, rows)
 		heads[c.Stream] = d.head(c.Stream)
 	}
 	if len(d.page.Appends) == 0 && v.number == 0 {
@@ -69,17 +69,17 @@ func (e *Engine) adopting(v view, heads map[daybook.StreamID]daybook.Head) *deci
 }
 
 // adopt puts a changeset behind all that is in the page, as if it were appended
-// now; a time that falls is raised.
-func (d *decision) adopt(c daybook.RecordedChangeset, size int) {
+// now; a time that falls is raised. Numbers and ordinals that rise are kept.
+func (d *decision) adopt(c daybook.RecordedChangeset, size, rows int) {
 	after := d.page.After
 	if c.RecordedAt.Before(after.RecordedAt) {
 		c.RecordedAt = after.RecordedAt
 	}
-	c.Ordinal, c.Number = 0, d.head(c.Stream).Changeset+1
+	c.Number = max(c.Number, d.head(c.Stream).Changeset+1)
 	for i := range c.Records {
 		c.Records[i].Position = after.Position + daybook.Position(i) + 1
 	}
-	d.add(Placed{ID: c.AppendID, Changesets: []PlacedChangeset{d.place(c)}}, size)
+	d.add(Placed{ID: c.AppendID, Changesets: []PlacedChangeset{d.place(c)}}, size, rows)
 }
 
 // adoptPage creates a page. False says that somebody else was faster.

@@ -18,6 +18,7 @@ type job struct {
 	imported []daybook.RecordedChangeset // instead of append, where it is an import
 	adopts   bool                        // instead of both: look for what was there before the log
 	size     int                         // in a page, at most, in bytes
+	rows     int                         // that it leads to
 
 	tried   bool  // a page with it was sent, and its outcome is not known
 	checked bool  // no page up to the base of the cache holds its id
@@ -52,8 +53,8 @@ func (e *Engine) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	if a.Durability > e.options.Durability {
 		return daybook.Receipt{}, &daybook.UnsupportedError{Driver: e.name, Feature: "durability " + a.Durability.String()}
 	}
-	j.size = sizeOf(j.append.Changesets)
-	if err := e.checkSize(j.size, "append"); err != nil {
+	j.size, j.rows = sizeOf(j.append.Changesets), rowsOf(j.append.Changesets)
+	if err := e.checkSize(j.size, j.rows, "append"); err != nil {
 		return daybook.Receipt{}, err
 	}
 	return e.submit(ctx, j)
@@ -207,7 +208,7 @@ func (e *Engine) create(ctx context.Context, d *decision) (bool, error) {
 			return e.settleRace(ctx, d)
 		}
 		if err == nil {
-			e.created(stored.Content)
+			e.created(stored.Content, stored.Done)
 			return true, nil
 		}
 		if !errors.Is(err, daybook.ErrRefused) || unknown {
@@ -251,14 +252,18 @@ func (e *Engine) settleRace(ctx context.Context, d *decision) (bool, error) {
 		d.untry()
 		return false, nil
 	}
-	e.created(page)
+	e.created(page, false)
 	return true, nil
 }
 
-// created takes in a page of ours.
-func (e *Engine) created(page *Page) {
-	e.tail.add([]loaded{{page: page}})
-	e.background.own(page.Number)
+// created takes in a page of ours, which may be settled already. Only who leads
+// calls it.
+func (e *Engine) created(page *Page, settled bool) {
+	e.cache.follow(page)
+	e.tail.add([]loaded{{page, settled}})
+	if !settled {
+		e.background.own(page.Number)
+	}
 }
 
 // clone returns a copy that shares no memory with a.

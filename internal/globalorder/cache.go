@@ -40,6 +40,15 @@ func (c *cache) advance(v view, jobs []*job) {
 	c.at = v.number
 }
 
+// follow takes in the page behind those that are known. One that is settled at
+// once is not in the next view.
+func (c *cache) follow(p *Page) {
+	if c.ids != nil && p.Number == c.at+1 {
+		c.add(p)
+		c.at = p.Number
+	}
+}
+
 func (c *cache) add(p *Page) {
 	for i := range p.Appends {
 		c.ids[p.Appends[i].ID] = p.Appends[i].receipt(daybook.DurabilityDefault)

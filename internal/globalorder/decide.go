@@ -15,6 +15,7 @@ type decision struct {
 	engine   *Engine
 	page     *Page
 	size     int
+	rows     int
 	refused  bool // any of them
 	verdicts []verdict
 	left     []*job // no room in the page
@@ -41,7 +42,7 @@ func (e *Engine) decide(v view, jobs []*job) *decision {
 		ids:  map[daybook.ID]daybook.Receipt{}, heads: map[daybook.StreamID]daybook.Head{}, claims: map[ClaimKey]daybook.StreamID{},
 	}
 	for i, j := range jobs {
-		if d.size+j.size > e.options.PageBytes && len(d.page.Appends) > 0 {
+		if (d.size+j.size > e.options.PageBytes || d.rows+j.rows > e.options.PageRows) && len(d.page.Appends) > 0 {
 			d.left = jobs[i:]
 			break
 		}
@@ -136,7 +137,7 @@ func (d *decision) append(j *job) (daybook.Receipt, error) {
 			Stream: c.Stream, RecordedAt: at, ChangesetHeader: header, Records: records,
 		}))
 	}
-	d.add(placed, j.size)
+	d.add(placed, j.size, j.rows)
 	return placed.receipt(d.engine.options.Durability), nil
 }
 
@@ -233,11 +234,11 @@ func (d *decision) place(c daybook.RecordedChangeset) PlacedChangeset {
 }
 
 // add puts an append into the page.
-func (d *decision) add(placed Placed, size int) {
+func (d *decision) add(placed Placed, size, rows int) {
 	placed.hands(func(key ClaimKey, holder daybook.StreamID) { d.claims[key] = holder })
 	d.ids[placed.ID] = placed.receipt(d.engine.options.Durability)
 	d.page.Appends = append(d.page.Appends, placed)
-	d.size += size
+	d.size, d.rows = d.size+size, d.rows+rows
 }
 
 // takeIn decides an import. Neighbouring changesets with one append id are one
@@ -264,7 +265,7 @@ func (d *decision) takeIn(j *job) error {
 		placed.hands(func(key ClaimKey, holder daybook.StreamID) { d.claims[key] = holder })
 		d.ids[placed.ID] = placed.receipt(d.engine.options.Durability)
 	}
-	d.size += j.size
+	d.size, d.rows = d.size+j.size, d.rows+j.rows
 	return nil
 }
 

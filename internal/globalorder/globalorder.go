@@ -12,6 +12,7 @@ package globalorder
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -24,6 +25,10 @@ type Options struct {
 	Now func() time.Time
 	// PageBytes is how large a page may be. Default 1 MiB.
 	PageBytes int
+	// PageRows is how many rows a page may lead to, for a storage that writes
+	// them with the page: one for each append, changeset, claim and release.
+	// Default any number.
+	PageRows int
 	// Gap is how many pages may be unsettled at once: so many may have to be
 	// read to learn where a stream ends. Default 32.
 	Gap int
@@ -51,6 +56,7 @@ func (o *Options) orDefaults() Options {
 		filled.Now = time.Now
 	}
 	orDefault(&filled.PageBytes, 1<<20)
+	orDefault(&filled.PageRows, math.MaxInt)
 	orDefault(&filled.Gap, 32)
 	orDefault(&filled.GapBytes, 8<<20)
 	orDefault(&filled.Lookups, 16)

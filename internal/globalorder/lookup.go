@@ -178,8 +178,8 @@ func (e *Engine) Wait(ctx context.Context, after daybook.Position) error {
 
 // Import is that of daybook.Importer. All of it must fit into one page.
 func (e *Engine) Import(ctx context.Context, changesets []daybook.RecordedChangeset) error {
-	j := &job{size: sizeOfRecorded(changesets), done: make(chan struct{})}
-	if err := e.checkSize(j.size, "changesets"); err != nil {
+	j := &job{size: sizeOfRecorded(changesets), rows: rowsOfRecorded(changesets), done: make(chan struct{})}
+	if err := e.checkSize(j.size, j.rows, "changesets"); err != nil {
 		return err
 	}
 	for _, c := range changesets {

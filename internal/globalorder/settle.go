@@ -57,7 +57,7 @@ func (e *Engine) settleSoon() {
 	b := &e.background
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.running {
+	if b.running || len(b.owned) == 0 {
 		return
 	}
 	b.running = true

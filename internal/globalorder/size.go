@@ -23,13 +23,16 @@ const (
 func (e *Engine) Limits() daybook.Limits {
 	page := int64(e.options.PageBytes) - pageRoom - appendRoom
 	events := min(10_000, page/4/eventCost)
-	changesets := min(1000, page/8/changesetCost)
+	changesets := min(1000, page/8/changesetCost, int64(e.options.PageRows)-1)
 	size := page - events*eventCost - changesets*changesetCost
 	return daybook.Limits{AppendBytes: size, EventBytes: size, Events: events, Changesets: changesets}
 }
 
-// checkSize refuses what does not fit into a page.
-func (e *Engine) checkSize(size int, field string) error {
+// checkSize refuses what does not fit into a page, in bytes or in rows.
+func (e *Engine) checkSize(size, rows int, field string) error {
+	if rows > e.options.PageRows {
+		return &daybook.LimitError{Field: field, Value: int64(rows), Limit: int64(e.options.PageRows), Unit: "rows: one for each append, changeset, claim and release"}
+	}
 	if size <= e.options.PageBytes-pageRoom {
 		return nil
 	}
@@ -48,6 +51,24 @@ func sizeOf(changesets []daybook.Changeset) int {
 		}
 	}
 	return size
+}
+
+// rowsOf returns how many rows an append leads to.
+func rowsOf(changesets []daybook.Changeset) int {
+	rows := 1
+	for i := range changesets {
+		rows += 1 + len(changesets[i].Claims) + len(changesets[i].Releases)
+	}
+	return rows
+}
+
+// rowsOfRecorded returns how many rows an import leads to at most.
+func rowsOfRecorded(changesets []daybook.RecordedChangeset) int {
+	rows := 0
+	for i := range changesets {
+		rows += 2 + len(changesets[i].Claims) + len(changesets[i].Releases)
+	}
+	return rows
 }
 
 func headerSize(stream daybook.StreamID, header *daybook.ChangesetHeader) int {

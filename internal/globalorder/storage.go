@@ -37,7 +37,8 @@ type Storage interface {
 	// Create stores a page in one step, or answers ErrExists where one with its
 	// number is there. It must not put a page in the place of another, not even
 	// where an earlier attempt of its own is applied late. It may answer
-	// ErrExists for that attempt.
+	// ErrExists for that attempt. It may write what Settle would, in the same
+	// step, and then sets page.Done.
 	Create(ctx context.Context, page *StoredPage) error
 	// Last returns the place of the page with the highest number; zero where
 	// there is none.
@@ -76,8 +77,9 @@ type Storage interface {
 // Adopter is a Storage that may hold records from before there was a log.
 type Adopter interface {
 	// Found yields what was there before the log, each stream's changesets in
-	// order, and every time in the same order. Their positions and ordinals do
-	// not count. It yields nothing where there is nothing.
+	// order, and every time in the same order. Their positions do not count;
+	// their numbers and ordinals are kept where they rise, and given where they
+	// do not: 0 is to be given. It yields nothing where there is nothing.
 	Found(ctx context.Context) iter.Seq2[daybook.RecordedChangeset, error]
 }
 
@@ -113,6 +115,9 @@ type SettledClaim struct {
 	Holder daybook.StreamID // zero where nobody holds it; that must be kept too
 	Stamp  int64            // the number of that page; 0 where the claim was not settled
 }
+
+// Settlement returns what the page says, by what it is looked up with.
+func (p *Page) Settlement() *Settlement { return settlementOf([]*Page{p}) }
 
 // settlementOf returns what pages say. They need not follow one another.
 func settlementOf(pages []*Page) *Settlement {
