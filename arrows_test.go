@@ -53,15 +53,6 @@ var arrows = map[string][]string{
 		".", "github.com/Azure/azure-sdk-for-go/sdk/azcore", "github.com/Azure/azure-sdk-for-go/sdk/azidentity",
 		"github.com/Azure/azure-sdk-for-go/sdk/data/azcosmos", "github.com/google/uuid",
 	},
-	"storage/sqlserver":   {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
-	"storage/remote":      {".", "internal/wire", "github.com/google/uuid"},
-	"storage/storagetest": {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
-	"internal/deciding":   {"."},
-	"internal/jsonform":   {},
-	"aggregate":           {".", "codec", "internal/deciding", "internal/jsonform"},
-	"livestate":           {".", "codec", "internal/deciding", "internal/durable", "internal/jsonform"},
-	"cmd/*":               {"*"},
-	"examples/*":          {"*"},
 }
 
 // testArrows may be imported by every test besides.
