@@ -9,7 +9,7 @@ import (
 
 // openAzureTable opens the store in a table of Azure.
 func (p *program) openAzureTable(ctx context.Context, how opening) (*azuretable.Driver, error) {
-	driver, err := azuretable.Open(ctx, how.address, nil)
+	driver, err := azuretable.Open(ctx, how.address, &azuretable.Options{ReadOnly: how.access == reading})
 	if err != nil {
 		return nil, azureFailure(err)
 	}

@@ -2,6 +2,7 @@ package globalorder
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/daybook-go/daybook"
 )
@@ -16,6 +17,24 @@ func (e *Engine) mayAdopt(v view) bool {
 // mustAdopt is mayAdopt for who leads, and knows whether it was looked for.
 func (e *Engine) mustAdopt(v view) bool {
 	return e.mayAdopt(v) && (v.open || !e.vacant)
+}
+
+// errNotAdopted is what a reader is told who may not write.
+var errNotAdopted = fmt.Errorf("the storage holds records from before it had a log: open it once for appending, and read, to take them over: %w", daybook.ErrRefused)
+
+// mustBeAdopted returns an error where there is no log but what to adopt. Where
+// some of it was adopted that may be read.
+func (e *Engine) mustBeAdopted(ctx context.Context, v view) error {
+	if v.number > 0 {
+		return nil
+	}
+	for _, err := range e.storage.(Adopter).Found(ctx) {
+		if err != nil {
+			return err
+		}
+		return errNotAdopted
+	}
+	return nil
 }
 
 // adoptedChangesets is how many changesets of before the log one page takes in.

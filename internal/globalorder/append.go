@@ -64,9 +64,12 @@ func (e *Engine) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 // appends for all, so that what waits together travels together.
 func (e *Engine) submit(ctx context.Context, j *job) (daybook.Receipt, error) {
 	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return daybook.Receipt{}, daybook.ErrClosed
+	if e.closed || e.options.ReadOnly {
+		defer e.mu.Unlock()
+		if e.closed {
+			return daybook.Receipt{}, daybook.ErrClosed
+		}
+		return daybook.Receipt{}, daybook.ErrReadOnly
 	}
 	e.queue = append(e.queue, j)
 	if !e.leading {

@@ -43,6 +43,9 @@ type Options struct {
 	// Patience is how long a page whose outcome is not known is tried again.
 	// Default 30 s.
 	Patience time.Duration
+	// ReadOnly refuses appends with daybook.ErrReadOnly, and writes nothing: not
+	// what was there before the log, nor what others have left unsettled.
+	ReadOnly bool
 	// Durability is what the storage gives. Default daybook.DurabilityCloud.
 	Durability daybook.Durability
 }

@@ -22,6 +22,9 @@ func (e *Engine) look(ctx context.Context) (view, error) {
 		if err != nil || !e.mayAdopt(v) {
 			return v, err
 		}
+		if e.options.ReadOnly {
+			return v, e.mustBeAdopted(ctx, v)
+		}
 		if _, err := e.submit(ctx, &job{adopts: true, done: make(chan struct{})}); err != nil {
 			return view{}, err
 		}

@@ -32,6 +32,10 @@ type Options struct {
 	// Default azidentity.NewDefaultAzureCredential: the environment, a managed
 	// identity, the tools of a developer.
 	Credential azcore.TokenCredential
+	// ReadOnly refuses appends with daybook.ErrReadOnly and writes nothing, no
+	// table either. A table that was written without Daybook cannot be read so
+	// before it was taken over.
+	ReadOnly bool
 	// Client sends requests. Default http.DefaultTransport with a pool for 64
 	// connections to the service.
 	Client *http.Client
@@ -84,11 +88,11 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 	if s.table, err = a.client(&o, 4); err != nil {
 		return nil, err
 	}
-	if err := s.begin(ctx); err != nil {
+	if err := s.begin(ctx, !o.ReadOnly); err != nil {
 		return nil, err
 	}
 	return &Driver{globalorder.New("azuretable", s, &globalorder.Options{
-		Now: o.Now, Poll: o.Poll, Patience: o.Patience, PageBytes: pageBytes, Durability: daybook.DurabilityCloud,
+		Now: o.Now, Poll: o.Poll, Patience: o.Patience, PageBytes: pageBytes, ReadOnly: o.ReadOnly, Durability: daybook.DurabilityCloud,
 	})}, nil
 }
 
@@ -130,11 +134,12 @@ func (a *address) client(o *Options, retries int32) (*aztables.Client, error) {
 	return service.NewClient(a.table), nil
 }
 
-// begin looks whether the table can be read, and creates it where it is missing.
-func (s *storage) begin(ctx context.Context) error {
+// begin looks whether the table can be read, and creates it where it is missing
+// and may be.
+func (s *storage) begin(ctx context.Context, creates bool) error {
 	_, err := s.Last(ctx)
 	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Code != codeNoTable {
+	if !errors.As(err, &refused) || refused.Code != codeNoTable || !creates {
 		return err
 	}
 	if _, err := s.table.CreateTable(ctx, nil); err != nil {

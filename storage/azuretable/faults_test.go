@@ -167,10 +167,19 @@ func TestASignatureThatExpiresRefusesAndStoresNothing(t *testing.T) {
 	if _, err = reader.Append(t.Context(), daybook.Stream("account-1"), daybook.ExpectAny(), event("paid")); !errors.Is(err, daybook.ErrRefused) {
 		t.Errorf("an append with a signature for reading was answered with %v, want a refusal", err)
 	}
-	// The emulator takes no batch without the right to delete, the service does.
-	writer := daybook.New(open(t, signed("raud", time.Now().Add(time.Hour)), nil), nil)
+	// The emulator takes no batch with the signature of a table, which the service
+	// does: so this is one of the account.
+	values := aztables.AccountSASSignatureValues{
+		Protocol: aztables.SASProtocolHTTPSandHTTP, ExpiryTime: time.Now().Add(time.Hour), Permissions: "rau", ResourceTypes: "co", Services: "t",
+	}
+	query, err := values.Sign(credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("azuretable:AccountName=%s;SharedAccessSignature=%s;TableEndpoint=%s;Table=%s", account, query.Encode(), endpoint, table)
+	writer := daybook.New(open(t, address, nil), nil)
 	if _, err = writer.Append(t.Context(), daybook.Stream("account-1"), daybook.ExpectVersion(1), event("paid")); err != nil {
-		t.Errorf("an append with a signature for all rows of the table: %v", err)
+		t.Errorf("an append with a signature for reading, adding and updating: %v", err)
 	}
 	sound(t, store, 2)
 }

@@ -2,6 +2,7 @@ package azuretable_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -138,5 +139,31 @@ func TestATakeOverThatIsCutIsFinishedByTheNext(t *testing.T) {
 			_ = cut.Close()
 			sound(t, daybook.New(open(t, urlOf(emulator(t), name), nil), nil), 4)
 		})
+	}
+}
+
+func TestReadingOnlyWritesNothing(t *testing.T) {
+	name := seedTable(t)
+	address := urlOf(emulator(t), name)
+	reader := daybook.New(open(t, address, &azuretable.Options{ReadOnly: true}), nil)
+	for _, err := range reader.ReadLog(t.Context(), daybook.LogRead{}) {
+		if !errors.Is(err, daybook.ErrRefused) {
+			t.Errorf("a table that was not taken over was read: %v", err)
+		}
+	}
+	if n := len(rowsOf(t, name, "PartitionKey ge ''")); n != 4 {
+		t.Errorf("the table has %d rows, want the 4 of the seed", n)
+	}
+	sound(t, daybook.New(open(t, address, nil), nil), 4)
+	settled(t, name)
+	if n := len(records(t, reader.ReadLog(t.Context(), daybook.LogRead{}))); n != 4 {
+		t.Errorf("taken over, %d records are read, want 4", n)
+	}
+	if _, err := reader.Append(t.Context(), daybook.Stream("a-1"), daybook.ExpectAny(), event("a")); !errors.Is(err, daybook.ErrReadOnly) {
+		t.Errorf("an append was answered with %v, want ErrReadOnly", err)
+	}
+	missing := urlOf(emulator(t), freshTable(t))
+	if _, err := azuretable.Open(t.Context(), missing, &azuretable.Options{ReadOnly: true}); !errors.Is(err, daybook.ErrRefused) {
+		t.Errorf("a table that is not there was opened for reading: %v", err)
 	}
 }
