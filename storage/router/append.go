@@ -16,6 +16,9 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 		return daybook.Receipt{}, err
 	}
 	defer d.leave()
+	if d.options.ReadOnly {
+		return daybook.Receipt{}, daybook.ErrReadOnly
+	}
 	if alone := d.alone(); alone != nil {
 		return alone.Append(ctx, a)
 	}

@@ -16,6 +16,9 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 		return daybook.DeletionReceipt{}, err
 	}
 	defer d.leave()
+	if d.options.ReadOnly {
+		return daybook.DeletionReceipt{}, daybook.ErrReadOnly
+	}
 	index := d.table.of(deletion.Stream)
 	m := &d.members[index]
 	deleter, ok := m.Driver.(daybook.Deleter)

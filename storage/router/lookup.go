@@ -232,6 +232,9 @@ func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChange
 		return err
 	}
 	defer d.leave()
+	if d.order == nil && d.options.ReadOnly {
+		return daybook.ErrReadOnly
+	}
 	if d.order != nil {
 		return d.unsupported("importing with positions kept: they follow from those of several stores")
 	}

@@ -304,6 +304,11 @@ func TestWhatARouterLeftUnnotedIsTakenInOnceByWhoComesNext(t *testing.T) {
 	if head, err := reader.Head(t.Context(), daybook.Stream("b-1")); err != nil || head.Exists() {
 		t.Errorf("to a router that only reads, the stream has head %+v, %v", head, err)
 	}
+	_, appending := reader.Append(t.Context(), daybook.Stream("a-1"), daybook.ExpectAny(), daybook.Event{Type: "refused"})
+	_, deleting := reader.DeleteStream(t.Context(), daybook.Deletion{Stream: daybook.Stream("a-1")})
+	if !errors.Is(appending, daybook.ErrReadOnly) || !errors.Is(deleting, daybook.ErrReadOnly) {
+		t.Errorf("a router that only reads answers %v and %v", appending, deleting)
+	}
 	s.order().Heal()
 	second := s.router(t, nil)
 	log := logOf(t, second, daybook.LogRead{})

@@ -40,7 +40,8 @@ type Member struct {
 
 // Options of a Driver. Nil and zero fields mean the defaults.
 type Options struct {
-	// ReadOnly notes nothing: what no router that writes has noted is not read.
+	// ReadOnly answers everything that writes with daybook.ErrReadOnly, and notes
+	// nothing: what no router that writes has noted is not read.
 	ReadOnly bool
 	// TrustIDs leaves out to ask the other storages, before an append, whether
 	// its id was used there. It saves a request to each, and lets an append go
