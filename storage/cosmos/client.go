@@ -222,9 +222,42 @@ func (o *operation) addTo(b *azcosmos.TransactionalBatch) {
 	}
 }
 
-// readFresh reads an item as it is now, at every level of consistency: a batch
-// goes where writes go.
+// touch makes sure that what was stored in a partition before this program first
+// looked at it is seen in it, at the level of session consistency too: it reads
+// where writes go, and what is read later is not older.
+func (d *Driver) touch(ctx context.Context, partition string) error {
+	const most = 100_000 // partitions that are remembered
+	d.mu.Lock()
+	known := d.touched[partition]
+	if len(d.touched) >= most {
+		d.touched = map[string]bool{}
+	}
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	var head item[headBody]
+	if _, err := d.readFresh(ctx, partition, headID, &head); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.touched[partition] = true
+	return nil
+}
+
+// readFresh reads an item as it is now, at every level of consistency but that
+// of an account with several regions that are written to: a batch goes where
+// writes go. Whoever may not write reads as always.
 func (d *Driver) readFresh(ctx context.Context, partition, id string, into any) (found bool, err error) {
+	found, err = d.readByBatch(ctx, partition, id, into)
+	if statusOf(err) == http.StatusForbidden {
+		return d.read(ctx, partition, id, into)
+	}
+	return found, err
+}
+
+func (d *Driver) readByBatch(ctx context.Context, partition, id string, into any) (found bool, err error) {
 	err = d.again(ctx, "read", false, func() error {
 		result, err := d.batch(ctx, partition, []operation{{verb: "read", id: id}})
 		if unknown, ok := errors.AsType[*UnknownError](err); ok {

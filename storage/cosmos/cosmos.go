@@ -39,10 +39,11 @@ type Driver struct {
 	end    context.CancelFunc
 	closed chan struct{} // closed when Close begins
 
-	mu     sync.Mutex // guards all below
-	over   bool
-	calls  sync.WaitGroup // what runs; added to only before over is set
-	queues map[string]*queue
+	mu      sync.Mutex // guards all below
+	over    bool
+	calls   sync.WaitGroup // what runs; added to only before over is set
+	queues  map[string]*queue
+	touched map[string]bool // partitions that were looked at where writes go
 }
 
 // Options of a Driver. Nil and zero fields mean the defaults.
@@ -95,7 +96,7 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{closed: make(chan struct{}), queues: map[string]*queue{}}
+	d := &Driver{closed: make(chan struct{}), queues: map[string]*queue{}, touched: map[string]bool{}}
 	if options != nil {
 		d.options = *options
 	}
@@ -157,8 +158,7 @@ func (d *Driver) prepare(ctx context.Context, at place) error {
 			return err
 		}
 	}
-	var head item[headBody]
-	if _, err := d.read(ctx, "", headID, &head); err != nil {
+	if err := d.touch(ctx, ""); err != nil {
 		return err
 	}
 	if d.options.NoAdoption {

@@ -56,3 +56,15 @@ func TestTheServiceKeepsEveryPromise(t *testing.T) {
 		return open(t, address, options), func() daybook.Driver { return open(t, address, options) }
 	})
 }
+
+// TestEveryPromiseIsKeptWhereTheServiceIsAwkward lets reads without a session
+// token be behind, cuts the pages of queries short or gives empty ones, and
+// leaves out what a batch need not tell.
+func TestEveryPromiseIsKeptWhereTheServiceIsAwkward(t *testing.T) {
+	d := newDouble(t)
+	d.lagging, d.choppy, d.quiet = true, true, true
+	storagetest.RunDurable(t, func(t *testing.T) (daybook.Driver, func() daybook.Driver) {
+		address := d.container(fmt.Sprint("awkward", containers.Add(1)))
+		return open(t, address, quick()), func() daybook.Driver { return open(t, address, quick()) }
+	})
+}

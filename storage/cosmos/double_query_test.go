@@ -70,6 +70,9 @@ func (a *answer) page(q *dQuery, found []*dItem, bodies map[*dItem]*dVersion) *d
 			return failWith(400, "BadRequest", "the continuation is not understood")
 		}
 		found = slices.DeleteFunc(found, func(i *dItem) bool {
+			if from.Serial == 0 {
+				return false // the pages so far were empty
+			}
 			var at any
 			if q.order != nil {
 				at = q.order(bodies[i].body)
@@ -82,8 +85,9 @@ func (a *answer) page(q *dQuery, found []*dItem, bodies map[*dItem]*dVersion) *d
 		limit = 100
 	}
 	if a.double.choppy {
-		a.double.ticks++
-		limit = min(max(limit, 1), int(a.double.ticks%7))
+		if a.double.ticks++; a.double.ticks%4 == 0 {
+			limit = min(max(limit, 1), int(a.double.ticks/4%9))
+		}
 	}
 	documents, bytes, given := []any{}, 0, from.Given
 	for _, i := range found {

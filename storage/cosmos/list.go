@@ -95,6 +95,9 @@ func (d *Driver) listPage(ctx context.Context, partition, after string) (heads [
 		return nil, "", err
 	}
 	defer d.calls.Done()
+	if err := d.touch(ctx, partition); err != nil {
+		return nil, "", err
+	}
 	q := question{
 		partition: partition, page: largestPage, values: map[string]any{"@after": sortKey(after)},
 		text: "SELECT TOP 1000 * FROM c WHERE c.Daybook.Item = 'stream' AND c.Daybook.Sort > @after ORDER BY c.Daybook.Sort",

@@ -106,6 +106,9 @@ func (d *Driver) placedHead(ctx context.Context, partition string, stream *strea
 
 // head returns where a stream ends.
 func (d *Driver) head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
+	if err := d.touch(ctx, id.Partition); err != nil {
+		return daybook.Head{}, err
+	}
 	var stream item[streamBody]
 	found, err := d.read(ctx, id.Partition, streamID(id.Name), &stream)
 	if err != nil || !found {
@@ -123,10 +126,11 @@ func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, e
 	return d.head(ctx, id)
 }
 
-// logEnd reads where the log ends.
+// logEnd reads where the log ends now. What is read of the log afterwards goes
+// at least as far.
 func (d *Driver) logEnd(ctx context.Context) (logBody, error) {
 	var head item[headBody]
-	if _, err := d.read(ctx, "", headID, &head); err != nil || head.Daybook.Log == nil {
+	if _, err := d.readFresh(ctx, "", headID, &head); err != nil || head.Daybook.Log == nil {
 		return logBody{}, err
 	}
 	return *head.Daybook.Log, nil
@@ -161,6 +165,9 @@ func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim dayboo
 		return daybook.StreamID{}, false, err
 	}
 	defer d.calls.Done()
+	if err := d.touch(ctx, partition); err != nil {
+		return daybook.StreamID{}, false, err
+	}
 	var held item[claimBody]
 	found, err := d.read(ctx, partition, claimID(claim), &held)
 	if err != nil || !found || held.Daybook.Holder == "" {

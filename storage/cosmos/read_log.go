@@ -250,12 +250,14 @@ func (r *logReader) readPlaces(ctx context.Context, partition string, entries []
 		partition: partition, page: largestPage, values: map[string]any{"@first": first, "@last": last},
 		text: "SELECT * FROM c WHERE c.Daybook.Place >= @first AND c.Daybook.Place <= @last AND c.Daybook.Item = 'event' ORDER BY c.Daybook.Place",
 	}
-	var events []*storedEvent
-	err := r.driver.query(ctx, q, func(raw []byte) (bool, error) {
-		e, err := readEvent(raw)
-		events = append(events, e)
-		return true, err
-	})
+	events, err := r.driver.eventsOf(ctx, q)
+	if err == nil && int64(len(events)) <= last-first {
+		// The entries were read from a copy that is ahead of that of the events.
+		var head item[headBody]
+		if _, err = r.driver.readFresh(ctx, partition, headID, &head); err == nil {
+			events, err = r.driver.eventsOf(ctx, q)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -267,6 +269,16 @@ func (r *logReader) readPlaces(ctx context.Context, partition string, entries []
 		into[entryKey{partition, events[i].Daybook.Place}] = records[i]
 	}
 	return nil
+}
+
+// eventsOf reads the events that a query selects.
+func (d *Driver) eventsOf(ctx context.Context, q question) (events []*storedEvent, err error) {
+	err = d.query(ctx, q, func(raw []byte) (bool, error) {
+		e, err := readEvent(raw)
+		events = append(events, e)
+		return true, err
+	})
+	return events, err
 }
 
 // lastMatch returns the position of the last record that breaks a condition, up

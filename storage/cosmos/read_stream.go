@@ -71,6 +71,9 @@ func (r *streamReader) page(ctx context.Context) (records []daybook.Record, more
 		return nil, false, err
 	}
 	defer r.driver.calls.Done()
+	if err := r.driver.touch(ctx, r.id.Partition); err != nil {
+		return nil, false, err
+	}
 	limit := largestPage
 	if r.left > 0 && r.read.Until.IsZero() {
 		limit = min(limit, r.left)
