@@ -37,8 +37,8 @@ var arrows = map[string][]string{
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
 	"storage/azuretable":         {".", "internal/globalorder", "github.com/Azure/azure-sdk-for-go/sdk", "github.com/google/uuid"},
-	"storage/azureblob":          {".", "internal/durable", "github.com/Azure/azure-sdk-for-go/sdk"},
-	"storage/azureblob/snapshot": {".", "livestate", "github.com/Azure/azure-sdk-for-go/sdk"},
+	"storage/azureblob":          {".", "internal/durable", "github.com/google/uuid", "github.com/Azure/azure-sdk-for-go/sdk"},
+	"storage/azureblob/snapshot": {".", "livestate", "codec", "github.com/Azure/azure-sdk-for-go/sdk"}, // codec in its tests
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/router":             {"."},
 	"storage/azurefunctions":     {".", "github.com/Azure/azure-sdk-for-go", "github.com/google/uuid"},

@@ -26,8 +26,8 @@ const (
 // What the processes of a test do.
 const (
 	processes       = 4
-	processAppends  = 12 // of each
-	processBlocks   = 7  // that a blob takes
+	processAppends  = 9 // of each
+	processBlocks   = 5 // that a blob takes
 	sharedStream    = "shared-1"
 	processPatience = 100 // conflicts in a row
 )
@@ -122,8 +122,9 @@ func TestAKilledProcessLeavesAllOrNothing(t *testing.T) {
 				p := proxyTo(t, g)
 				child := exec.CommandContext(t.Context(), os.Args[0])
 				child.Env = append(os.Environ(), processAddress+"="+addressAt(p.url, container), processName+"="+fmt.Sprint(i))
+				started := make(chan *os.Process, 1)
 				if i == 0 {
-					p.onCue(killing(child, killed, phase.kind, phase.after))
+					p.onCue(killing(started, killed, phase.kind, phase.after))
 				} else if phase.kind == "create" { // that is for the one that is killed
 					p.onCue(func(kind string, _ int) fault {
 						if kind == "create" {
@@ -132,7 +133,7 @@ func TestAKilledProcessLeavesAllOrNothing(t *testing.T) {
 						return fault{}
 					})
 				}
-				running.Go(func() { acknowledged[i] = follow(t, child, i == 0) })
+				running.Go(func() { acknowledged[i] = follow(t, child, started, i == 0) })
 			}
 			running.Wait()
 			if acknowledged[0] == processAppends {
@@ -145,7 +146,7 @@ func TestAKilledProcessLeavesAllOrNothing(t *testing.T) {
 
 // killing is a cue that kills a process at its third request of a kind, or the
 // first one where a blob is made.
-func killing(child *exec.Cmd, killed chan<- struct{}, wanted string, after bool) func(string, int) fault {
+func killing(started <-chan *os.Process, killed chan<- struct{}, wanted string, after bool) func(string, int) fault {
 	var once sync.Once
 	at := 3
 	if wanted == "create" {
@@ -156,8 +157,10 @@ func killing(child *exec.Cmd, killed chan<- struct{}, wanted string, after bool)
 			return fault{}
 		}
 		kill := func() {
-			_ = child.Process.Kill()
-			once.Do(func() { close(killed) })
+			once.Do(func() {
+				_ = (<-started).Kill()
+				close(killed)
+			})
 		}
 		if after {
 			return fault{cut: true, after: kill}
@@ -167,7 +170,7 @@ func killing(child *exec.Cmd, killed chan<- struct{}, wanted string, after bool)
 }
 
 // follow runs a process and returns how many of its appends were acknowledged.
-func follow(t *testing.T, child *exec.Cmd, killed bool) (acknowledged int) {
+func follow(t *testing.T, child *exec.Cmd, started chan<- *os.Process, killed bool) (acknowledged int) {
 	out, err := child.StdoutPipe()
 	child.Stderr = os.Stderr
 	if err == nil {
@@ -177,6 +180,7 @@ func follow(t *testing.T, child *exec.Cmd, killed bool) (acknowledged int) {
 		t.Error(err)
 		return 0
 	}
+	started <- child.Process
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		acknowledged++
 	}

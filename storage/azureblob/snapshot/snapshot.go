@@ -68,8 +68,7 @@ const (
 	metaContentType = "daybookcontenttype"
 )
 
-// maxTries is how many seconds a snapshot looks ahead for one that has no blob
-// yet.
+// maxTries is how many snapshots of others one may meet while it is saved.
 const maxTries = 60
 
 // Save implements livestate.SnapshotStore.
@@ -84,37 +83,48 @@ func (s *blobs) Save(ctx context.Context, snapshot livestate.Snapshot) error {
 	} {
 		meta[name] = &value
 	}
-	at, none := s.options.Now().UTC(), azcore.ETagAny
-	for try := range maxTries {
-		name := snapshot.Fold + "/" + at.Add(time.Duration(try)*time.Second).Format(timeLayout)
+	names, err := s.names(ctx, snapshot.Fold)
+	if err != nil {
+		return err
+	}
+	at, none := s.options.Now().UTC().Truncate(time.Second), azcore.ETagAny
+	if len(names) > 0 { // the newest must have the highest name
+		if newest, _ := timeOf(names[0]); !newest.Before(at) {
+			at = newest.Add(time.Second)
+		}
+	}
+	for range maxTries {
+		name := snapshot.Fold + "/" + at.Format(timeLayout)
 		_, err := s.container.NewBlockBlobClient(name).UploadBuffer(ctx, file, &blockblob.UploadBufferOptions{
 			Metadata:         meta,
 			AccessConditions: &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: &none}},
 		})
 		if bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet) {
-			continue // another process has saved in this second
+			at = at.Add(time.Second) // another process has saved meanwhile
+			continue
 		}
 		if err != nil {
 			return err
 		}
-		return s.forget(ctx, snapshot.Fold)
+		return s.forget(ctx, names[min(len(names), s.options.Keep-1):])
 	}
-	return fmt.Errorf("the next %d seconds have snapshots of fold %q already", maxTries, snapshot.Fold)
+	return fmt.Errorf("%d other snapshots of fold %q were saved meanwhile", maxTries, snapshot.Fold)
 }
 
-// forget removes all snapshots of a fold but the newest.
-func (s *blobs) forget(ctx context.Context, fold string) error {
-	names, err := s.names(ctx, fold)
-	if err != nil {
-		return err
-	}
-	for _, name := range names[min(len(names), s.options.Keep):] {
-		_, failed := s.container.NewBlobClient(name).Delete(ctx, nil)
-		if failed != nil && !bloberror.HasCode(failed, bloberror.BlobNotFound) {
-			err = errors.Join(err, failed)
+// forget removes snapshots.
+func (s *blobs) forget(ctx context.Context, names []string) (failed error) {
+	for _, name := range names {
+		_, err := s.container.NewBlobClient(name).Delete(ctx, nil)
+		if err != nil && !bloberror.HasCode(err, bloberror.BlobNotFound) {
+			failed = errors.Join(failed, err)
 		}
 	}
-	return err
+	return failed
+}
+
+// timeOf returns the time in the name of a blob.
+func timeOf(name string) (time.Time, error) {
+	return time.Parse(timeLayout, name[strings.LastIndexByte(name, '/')+1:])
 }
 
 // names returns the blobs of a fold, the newest first.
@@ -127,7 +137,7 @@ func (s *blobs) names(ctx context.Context, fold string) (names []string, err err
 			return nil, err
 		}
 		for _, item := range page.Segment.BlobItems {
-			if _, err := time.Parse(timeLayout, strings.TrimPrefix(*item.Name, prefix)); err == nil {
+			if _, err := timeOf(*item.Name); err == nil {
 				names = append(names, *item.Name)
 			}
 		}
