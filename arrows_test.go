@@ -36,6 +36,9 @@ var arrows = map[string][]string{
 	"internal/sqlstore":          {"."},
 	"storage/postgres":           {".", "internal/sqlstore", "github.com/jackc/pgx/v5"},
 	"storage/sqlserver":          {".", "internal/sqlstore", "github.com/microsoft/go-mssqldb"},
+	"storage/dynamodb": {
+		".", "internal/globalorder", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go", "golang.org/x/sync",
+	},
 	"storage/remote":             {".", "internal/wire", "github.com/google/uuid"},
 	"storage/router":             {"."},
 	"storage/storagetest":        {".", "storage/memory", "verify", "github.com/anishathalye/porcupine", "github.com/google/uuid", "golang.org/x/sync"},
