@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // removeAtOnce is about how many rows are removed by one transaction.
@@ -20,16 +21,16 @@ const removeAtOnce = 5000
 // by the next deletion, or by Maintain. VACUUM, which the server does by itself
 // in time, gives their room back.
 func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (daybook.DeletionReceipt, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.DeletionReceipt{}, err
 	}
 	defer d.calls.Done()
-	expect, place := expectation(deletion.Expect)
+	expect, place := sqlstore.Expectation(deletion.Expect)
 	var repeated bool
 	var conflict []byte
 	err := d.whileBusy(ctx, func() error {
 		var busy bool
-		err := d.again(ctx, "delete", func(int) error {
+		err := d.retry.Do(ctx, "delete", func(int) error {
 			row := d.pool.QueryRow(ctx, d.sql.deleteStream, d.clock(), [16]byte(deletion.ID), deletion.Stream.Partition, deletion.Stream.Name,
 				expect, place, int64(deletion.Through), deletion.Scrub, deletion.Who, deletion.Why)
 			return row.Scan(&repeated, &conflict, &busy)
@@ -43,11 +44,11 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 		return daybook.DeletionReceipt{}, err
 	}
 	if conflict != nil {
-		var head headJSON
+		var head sqlstore.Head
 		if err := json.Unmarshal(conflict, &head); err != nil {
 			return daybook.DeletionReceipt{}, fmt.Errorf("postgres: the server's answer is not understood, the outcome is unknown: %w", err)
 		}
-		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: deletion.Stream, Expect: deletion.Expect, Found: head.head()}
+		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: deletion.Stream, Expect: deletion.Expect, Found: head.Of()}
 	}
 	if !repeated {
 		// The deletion is made: what fails now is done later.
@@ -57,7 +58,7 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	}
 	made, err := d.readDeletion(ctx, deletion.ID)
 	if err != nil {
-		return daybook.DeletionReceipt{}, fmt.Errorf("postgres: the deletion is made, and its receipt cannot be read: %w", unrefused(err))
+		return daybook.DeletionReceipt{}, fmt.Errorf("postgres: the deletion is made, and its receipt cannot be read: %w", sqlstore.Unrefused(err))
 	}
 	if repeated && !made.Fits(&deletion) {
 		return daybook.DeletionReceipt{}, &daybook.ReusedIDError{ID: deletion.ID, Deletion: true}
@@ -83,7 +84,7 @@ func (d *Driver) removeHidden(ctx context.Context, tell func(done int64)) (remov
 	}
 	for _, id := range streams {
 		for some := int64(1); some > 0; {
-			err := d.again(ctx, "remove", func(int) error {
+			err := d.retry.Do(ctx, "remove", func(int) error {
 				return d.pool.QueryRow(ctx, d.sql.removeHidden, id.Partition, id.Name, removeAtOnce).Scan(&some)
 			})
 			if err != nil {
@@ -98,7 +99,7 @@ func (d *Driver) removeHidden(ctx context.Context, tell func(done int64)) (remov
 }
 
 func (d *Driver) readDeletion(ctx context.Context, id daybook.ID) (made daybook.RecordedDeletion, err error) {
-	err = d.again(ctx, "deletion", func(int) error {
+	err = d.retry.Do(ctx, "deletion", func(int) error {
 		made, err = scanDeletion(d.pool.QueryRow(ctx, d.sql.deletion, [16]byte(id)))
 		return err
 	})
@@ -116,45 +117,16 @@ func scanDeletion(row pgx.Row) (d daybook.RecordedDeletion, err error) {
 
 // ReadDeletions implements daybook.DeletionReader.
 func (d *Driver) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
-	return func(yield func(daybook.RecordedDeletion, error) bool) {
-		for {
-			limit := listPage
-			if read.Limit > 0 {
-				limit = min(limit, read.Limit)
-			}
-			page, err := d.deletionsPage(ctx, &read, limit)
-			if err != nil {
-				yield(daybook.RecordedDeletion{}, err)
-				return
-			}
-			for i := range page {
-				if err := ctx.Err(); err != nil {
-					yield(daybook.RecordedDeletion{}, err)
-					return
-				}
-				if !yield(page[i], nil) {
-					return
-				}
-				read.After = page[i].Receipt.Number
-			}
-			if read.Limit > 0 {
-				if read.Limit -= len(page); read.Limit == 0 {
-					return
-				}
-			}
-			if len(page) < limit {
-				return
-			}
-		}
-	}
+	page := func(limit int) ([]daybook.RecordedDeletion, error) { return d.deletionsPage(ctx, &read, limit) }
+	return sqlstore.Listed(ctx, read.Limit, page, func(last daybook.RecordedDeletion) { read.After = last.Receipt.Number })
 }
 
 func (d *Driver) deletionsPage(ctx context.Context, read *daybook.DeletionRead, limit int) (page []daybook.RecordedDeletion, err error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return nil, err
 	}
 	defer d.calls.Done()
-	err = d.again(ctx, "deletions", func(int) error {
+	err = d.retry.Do(ctx, "deletions", func(int) error {
 		rows, err := d.pool.Query(ctx, d.sql.deletions, int64(read.After), read.Stream.Name, read.Stream.Partition, limit)
 		if err != nil {
 			return err

@@ -35,11 +35,11 @@ func Grant(ctx context.Context, url, role string, rights Rights) error {
 	default:
 		return &daybook.InvalidError{Field: "rights", Value: strconv.Quote(string(rights)), Reason: "must be reader, writer, deleter, or empty"}
 	}
-	d, err := connectOnce(ctx, url, nil)
+	d, err := connect(ctx, url, nil)
 	if err != nil {
 		return err
 	}
-	defer d.pool.Close()
+	defer d.Close()
 	err = pgx.BeginFunc(ctx, d.pool, func(tx pgx.Tx) error {
 		found, err := d.version(ctx, tx)
 		if err != nil {
@@ -59,18 +59,4 @@ func Grant(ctx context.Context, url, role string, rights Rights) error {
 		return err
 	})
 	return explained(err, d.options.Schema)
-}
-
-// connectOnce connects to the database at a URL for a task that is not a store's.
-// The caller closes the pool.
-func connectOnce(ctx context.Context, url string, options *Options) (*Driver, error) {
-	d := &Driver{}
-	if options != nil {
-		d.options = *options
-	}
-	if err := d.connect(ctx, url); err != nil {
-		return nil, err
-	}
-	d.life = ctx
-	return d, nil
 }

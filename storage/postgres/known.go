@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // known is what this process knows of the log: where it ends, and where the
@@ -66,8 +67,8 @@ func isPlain(a *daybook.Append) bool {
 }
 
 // foresees reports whether it is known that a plain append will be stored.
-func (k *known) foresees(e *entry) bool {
-	if !e.plain {
+func (k *known) foresees(e *sqlstore.Entry) bool {
+	if !e.Plain {
 		return false
 	}
 	k.mu.Lock()
@@ -75,11 +76,11 @@ func (k *known) foresees(e *entry) bool {
 	return k.foreseesLocked(e)
 }
 
-func (k *known) foreseesLocked(e *entry) bool {
-	if !e.plain || !k.valid {
+func (k *known) foreseesLocked(e *sqlstore.Entry) bool {
+	if !e.Plain || !k.valid {
 		return false
 	}
-	c := &e.append.Changesets[0]
+	c := &e.Append.Changesets[0]
 	head, ok := k.streams[c.Stream]
 	return ok && c.Expect.Holds(daybook.Head{Version: daybook.Version(head.version), Changeset: daybook.ChangesetNumber(head.changeset), First: 1})
 }
@@ -89,17 +90,17 @@ func (k *known) foreseesLocked(e *entry) bool {
 func (k *known) forecast(b *batch) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, e := range b.entries {
+	for _, e := range b.Entries {
 		if !k.foreseesLocked(e) {
 			return
 		}
 	}
 	b.forecast = &forecast{
-		position: k.position, ordinal: k.ordinal, deletions: k.deletions, recordedAt: k.recordedAt, receipts: make([]daybook.Receipt, len(b.entries)),
+		position: k.position, ordinal: k.ordinal, deletions: k.deletions, recordedAt: k.recordedAt, receipts: make([]daybook.Receipt, len(b.Entries)),
 	}
-	changesets := make([]daybook.ChangesetReceipt, len(b.entries))
-	for i, e := range b.entries {
-		c := &e.append.Changesets[0]
+	changesets := make([]daybook.ChangesetReceipt, len(b.Entries))
+	for i, e := range b.Entries {
+		c := &e.Append.Changesets[0]
 		n, head := int64(len(c.Events)), k.streams[c.Stream]
 		k.ordinal++
 		changesets[i] = daybook.ChangesetReceipt{
@@ -107,7 +108,7 @@ func (k *known) forecast(b *batch) {
 			First: daybook.Version(head.version + 1), Last: daybook.Version(head.version + n),
 			FirstPosition: daybook.Position(k.position + 1), LastPosition: daybook.Position(k.position + n),
 		}
-		b.forecast.receipts[i] = daybook.Receipt{AppendID: e.append.ID, Durability: daybook.DurabilityDisk, Changesets: changesets[i : i+1 : i+1]}
+		b.forecast.receipts[i] = daybook.Receipt{AppendID: e.Append.ID, Durability: daybook.DurabilityDisk, Changesets: changesets[i : i+1 : i+1]}
 		k.position += n
 		k.streams[c.Stream] = knownHead{head.version + n, head.changeset + 1}
 	}
@@ -132,22 +133,22 @@ func (k *known) forget() {
 
 // learn takes in where the log and the streams of a batch end, behind what was
 // stored of it, and where the log ended before.
-func (k *known) learn(b *batch, v *verdict, before int64) {
+func (k *known) learn(b *batch, v *verdict, before daybook.Position) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if v.position < k.position && k.valid {
+	if int64(v.End.Position) < k.position && k.valid {
 		return // the answer is late: more is known
 	}
 	if k.streams == nil || len(k.streams) > maxKnown {
 		k.streams = map[daybook.StreamID]knownHead{}
 	}
-	if !k.valid || k.position != before || k.deletions != v.deletions {
+	if !k.valid || k.position != int64(before) || k.deletions != v.deletions {
 		clear(k.streams) // others have written meanwhile
 	}
-	k.valid, k.position, k.ordinal, k.deletions, k.recordedAt = true, v.position, v.ordinal, v.deletions, v.recordedAt
-	for _, e := range b.entries {
-		for _, c := range e.receipt.Changesets {
-			if e.receipt.Repeated {
+	k.valid, k.position, k.ordinal, k.deletions, k.recordedAt = true, int64(v.End.Position), int64(v.End.Ordinal), v.deletions, v.End.RecordedAt
+	for _, e := range b.Entries {
+		for _, c := range e.Receipt.Changesets {
+			if e.Receipt.Repeated {
 				continue
 			}
 			k.streams[c.Stream] = knownHead{int64(c.Last), int64(c.Number)}
@@ -172,18 +173,18 @@ func (f *forecast) parametersOf(b *batch, clock *time.Time, c *columns) *paramet
 	c.versions, c.numbers = c.versions[:0], c.numbers[:0]
 	c.ordinals, c.places, c.counts, c.nths = c.ordinals[:0], c.places[:0], c.counts[:0], c.nths[:0]
 	c.appends, c.ids = c.appends[:0], c.ids[:0]
-	for i, e := range b.entries {
-		events, r := e.append.Changesets[0].Events, &f.receipts[i].Changesets[0]
+	for i, e := range b.Entries {
+		events, r := e.Append.Changesets[0].Events, &f.receipts[i].Changesets[0]
 		for j := range events {
 			c.versions, c.numbers = append(c.versions, int64(r.First)+int64(j)), append(c.numbers, int64(r.Number))
 			c.ordinals, c.places = append(c.ordinals, int32(i+1)), append(c.places, int32(j))
 			c.counts, c.nths = append(c.counts, int32(len(events))), append(c.nths, int32(j))
-			c.appends, c.ids = append(c.appends, e.append.ID), append(c.ids, events[j].ID)
+			c.appends, c.ids = append(c.appends, e.Append.ID), append(c.ids, events[j].ID)
 		}
 	}
 	p := &c.parameters
 	p.values, p.types, p.memory = p.values[:0], p.types[:0], p.memory[:0]
-	if need := b.bytes + b.events*(128+2*averageName); cap(p.memory) < need {
+	if need := b.Bytes + b.Events*(128+2*averageName); cap(p.memory) < need {
 		p.memory = make([]byte, 0, need)
 	}
 	p.int64(f.position)
@@ -216,9 +217,9 @@ const averageName = 64
 
 // texts writes an array with a text of each event.
 func (p *parameterList) texts(b *batch, add func([]byte, *daybook.Changeset, *daybook.Event) []byte) {
-	from := p.array(b.events, pgtype.TextOID)
-	for _, e := range b.entries {
-		c := &e.append.Changesets[0]
+	from := p.array(b.Events, pgtype.TextOID)
+	for _, e := range b.Entries {
+		c := &e.Append.Changesets[0]
 		for j := range c.Events {
 			p.memory = add(p.memory, c, &c.Events[j])
 		}

@@ -6,18 +6,12 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
-// end is where the log ends.
-type end struct {
-	position   daybook.Position
-	ordinal    daybook.Ordinal
-	recordedAt time.Time
-}
-
-func (d *Driver) readEnd(ctx context.Context) (e end, err error) {
+func (d *Driver) readEnd(ctx context.Context) (e sqlstore.End, err error) {
 	err = d.settled(ctx, "end", func() (unsettled bool, err error) {
-		err = d.pool.QueryRow(ctx, d.sql.end).Scan(&e.position, &e.ordinal, &e.recordedAt, &unsettled)
+		err = d.pool.QueryRow(ctx, d.sql.end).Scan(&e.Position, &e.Ordinal, &e.RecordedAt, &unsettled)
 		return unsettled, err
 	})
 	return e, err
@@ -25,17 +19,21 @@ func (d *Driver) readEnd(ctx context.Context) (e end, err error) {
 
 // End implements daybook.EndReader.
 func (d *Driver) End(ctx context.Context) (daybook.Position, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return 0, err
 	}
 	defer d.calls.Done()
+	return d.endPosition(ctx)
+}
+
+func (d *Driver) endPosition(ctx context.Context) (daybook.Position, error) {
 	e, err := d.readEnd(ctx)
-	return e.position, err
+	return e.Position, err
 }
 
 // Head implements daybook.HeadReader.
 func (d *Driver) Head(ctx context.Context, id daybook.StreamID) (daybook.Head, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.Head{}, err
 	}
 	defer d.calls.Done()
@@ -77,66 +75,34 @@ func (d *Driver) readHeads(ctx context.Context, ids []daybook.StreamID) ([]daybo
 	return heads, err
 }
 
-// listPage is how many streams, or deletions, are read at once.
-const listPage = 1000
-
 // ListStreams implements daybook.StreamLister.
 func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.Seq2[daybook.StreamHead, error] {
-	return func(yield func(daybook.StreamHead, error) bool) {
-		for {
-			limit := listPage
-			if list.Limit > 0 {
-				limit = min(limit, list.Limit)
-			}
-			heads, err := d.listPage(ctx, &list, limit)
-			if err != nil {
-				yield(daybook.StreamHead{}, err)
-				return
-			}
-			for _, head := range heads {
-				if err := ctx.Err(); err != nil {
-					yield(daybook.StreamHead{}, err)
-					return
-				}
-				if !yield(head, nil) {
-					return
-				}
-				list.After = head.Stream
-			}
-			if list.Limit > 0 {
-				if list.Limit -= len(heads); list.Limit == 0 {
-					return
-				}
-			}
-			if len(heads) < limit {
-				return
-			}
-		}
-	}
+	page := func(limit int) ([]daybook.StreamHead, error) { return d.listPage(ctx, &list, limit) }
+	return sqlstore.Listed(ctx, list.Limit, page, func(last daybook.StreamHead) { list.After = last.Stream })
 }
 
 func (d *Driver) listPage(ctx context.Context, list *daybook.StreamList, limit int) (heads []daybook.StreamHead, err error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return nil, err
 	}
 	defer d.calls.Done()
 	if err := d.settlePromised(ctx); err != nil {
 		return nil, err
 	}
-	var q sqlText
-	q.add("SELECT s.partition, s.name, h.version, h.changeset, h.first, h.position, h.recorded_at")
-	q.add(" FROM {schema}.streams s CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h WHERE h.first <= h.version")
-	q.add(" AND (s.partition, s.name) > (", q.value(list.After.Partition), ", ", q.value(list.After.Name), ")")
+	q := newQuery()
+	q.Add("SELECT s.partition, s.name, h.version, h.changeset, h.first, h.position, h.recorded_at")
+	q.Add(" FROM {schema}.streams s CROSS JOIN LATERAL {schema}.head(s.partition, s.name) h WHERE h.first <= h.version")
+	q.Add(" AND (s.partition, s.name) > (", q.Value(list.After.Partition), ", ", q.Value(list.After.Name), ")")
 	if len(list.Filter.Partitions) > 0 {
-		q.add(" AND s.partition = ANY (", q.value(list.Filter.Partitions), ")")
+		q.Add(" AND s.partition = ANY (", q.Value(list.Filter.Partitions), ")")
 	}
 	if len(list.Filter.StreamTypes) > 0 {
-		q.add(" AND s.type = ANY (", q.value(list.Filter.StreamTypes), ")")
+		q.Add(" AND s.type = ANY (", q.Value(list.Filter.StreamTypes), ")")
 	}
-	q.add(" ORDER BY s.partition, s.name LIMIT ", q.value(limit))
-	err = d.again(ctx, "list", func(int) error {
+	q.Add(" ORDER BY s.partition, s.name LIMIT ", q.Value(limit))
+	err = d.retry.Do(ctx, "list", func(int) error {
 		heads = heads[:0]
-		rows, err := d.pool.Query(ctx, d.sql.in(q.text.String()), q.values...)
+		rows, err := d.pool.Query(ctx, d.sql.in(q.String()), q.Values...)
 		if err != nil {
 			return err
 		}
@@ -156,7 +122,7 @@ func (d *Driver) listPage(ctx context.Context, list *daybook.StreamList, limit i
 
 // Stats implements daybook.StatsReader. It counts the rows of the log.
 func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.Stats{}, err
 	}
 	defer d.calls.Done()
@@ -168,14 +134,14 @@ func (d *Driver) Stats(ctx context.Context) (stats daybook.Stats, err error) {
 		           SELECT FROM {schema}.events e WHERE e.stream = s.name AND e.partition = s.partition AND e.version >= s.first)),
 		       count(*) FILTER (WHERE e.place = 0), count(*), coalesce(max(e.changeset), 0), ` + sizeOf + `
 		FROM {schema}.events e WHERE ` + visible)
-	err = d.again(ctx, "stats", func(int) error {
+	err = d.retry.Do(ctx, "stats", func(int) error {
 		return d.pool.QueryRow(ctx, sql).Scan(&stats.Streams, &stats.Changesets, &stats.Records, &stats.LongestStream, &stats.Bytes)
 	})
 	if err != nil {
 		return daybook.Stats{}, err
 	}
 	e, err := d.readEnd(ctx)
-	stats.LastPosition, stats.LastOrdinal = e.position, e.ordinal
+	stats.LastPosition, stats.LastOrdinal = e.Position, e.Ordinal
 	return stats, err
 }
 
@@ -185,7 +151,7 @@ const sizeOf = `(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint 
 
 // ClaimHolder implements daybook.ClaimReader.
 func (d *Driver) ClaimHolder(ctx context.Context, partition string, claim daybook.Claim) (daybook.StreamID, bool, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.StreamID{}, false, err
 	}
 	defer d.calls.Done()

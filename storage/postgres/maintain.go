@@ -35,7 +35,7 @@ type Maintained struct {
 // did until then.
 func (d *Driver) Maintain(ctx context.Context, options *MaintainOptions) (Maintained, error) {
 	var done Maintained
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return done, err
 	}
 	defer d.calls.Done()

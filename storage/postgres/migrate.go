@@ -122,11 +122,11 @@ func (d *Driver) script(from int) (string, error) {
 // lock. It returns the version that it found, 0 where there was no store. What
 // a newer program made is refused: *VersionError.
 func Migrate(ctx context.Context, url string, options *Options) (found int, err error) {
-	d, err := connectOnce(ctx, url, options)
+	d, err := connect(ctx, url, options)
 	if err != nil {
 		return 0, err
 	}
-	defer d.pool.Close()
+	defer d.Close()
 	found, err = d.migrate(ctx)
 	if err != nil {
 		return found, explained(err, d.options.Schema)

@@ -2,12 +2,9 @@ package postgres
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/daybook-go/daybook"
 )
 
 // mayBeDone reports whether something that failed for the moment may have been
@@ -23,26 +20,4 @@ func mayBeDone(err error) bool {
 	}
 	var connecting *pgconn.ConnectError
 	return !errors.As(err, &connecting) && !pgconn.SafeToRetry(err)
-}
-
-// unknown is the error of what was sent more than once, where the last time was
-// refused, and the outcome of an earlier one is not known.
-func unknown(err error) error {
-	if !errors.Is(err, daybook.ErrRefused) {
-		return err
-	}
-	return fmt.Errorf("postgres: it was sent before and may be done, the outcome is unknown; now the answer is: %w", unrefused(err))
-}
-
-// unrefused returns err so that it does not match daybook.ErrRefused: what the
-// server has refused came after something that is done.
-func unrefused(err error) error {
-	var from *pgconn.PgError
-	switch {
-	case !errors.Is(err, daybook.ErrRefused):
-		return err
-	case errors.As(err, &from):
-		return from
-	}
-	return errors.New(err.Error())
 }

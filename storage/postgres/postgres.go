@@ -13,13 +13,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // Driver is a store in a PostgreSQL database.
@@ -33,13 +33,9 @@ type Driver struct {
 	pooled bool
 	queue  queue
 	known  known
-	bell   bell
-
-	life   context.Context // ends with Close
-	end    context.CancelFunc
-	mu     sync.Mutex     // guards closed, and calls when it is set
-	calls  sync.WaitGroup // what runs
-	closed bool
+	bell   sqlstore.Bell
+	calls  *sqlstore.Calls
+	retry  sqlstore.Retry
 }
 
 // Options of a Driver. Nil and zero fields mean the defaults.
@@ -80,19 +76,14 @@ type Options struct {
 // Unless Options say otherwise it makes the tables where there are none, and
 // brings older ones to the form of this program: see Migrate.
 func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
-	d := &Driver{}
-	if options != nil {
-		d.options = *options
-	}
-	if err := d.connect(ctx, url); err != nil {
+	d, err := connect(ctx, url, options)
+	if err != nil {
 		return nil, err
 	}
 	if err := d.migrateOnOpening(ctx); err != nil {
-		d.pool.Close()
+		_ = d.Close()
 		return nil, explained(err, d.options.Schema)
 	}
-	d.life, d.end = context.WithCancel(context.Background())
-	d.queue.driver, d.bell.driver = d, d
 	return d, nil
 }
 
@@ -101,20 +92,29 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 // must not hold up whoever waits at the keyboard.
 const connectTimeout = 10 * time.Second
 
-// connect makes the pool of connections.
-func (d *Driver) connect(ctx context.Context, url string) error {
+// connect makes a driver, whatever stands in the database.
+func connect(ctx context.Context, url string, options *Options) (*Driver, error) {
+	d := &Driver{}
+	if options != nil {
+		d.options = *options
+	}
 	config, err := d.configure(url)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d.sql = newStatements(d.schema, d.options.PartitionSize)
 	if err := d.inspect(ctx, config.ConnConfig); err != nil {
-		return explained(err, d.options.Schema)
+		return nil, explained(err, d.options.Schema)
 	}
 	if d.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return explained(err, d.options.Schema)
+		return nil, explained(err, d.options.Schema)
 	}
-	return nil
+	d.calls, d.queue.driver = sqlstore.NewCalls(context.Background()), d
+	d.retry = sqlstore.Retry{
+		Driver: d.Name(), Patience: d.options.Patience, Life: d.calls.Life(), Logger: d.options.Logger, IsTransient: isTransient, MayBeDone: mayBeDone,
+		Explained: func(_ context.Context, err error) error { return explained(err, d.options.Schema) },
+	}
+	return d, nil
 }
 
 // configure completes the options and reads the URL.
@@ -169,27 +169,9 @@ func (d *Driver) Name() string { return "postgres" }
 
 // Close lets running calls end and closes the connections.
 func (d *Driver) Close() error {
-	d.mu.Lock()
-	was := d.closed
-	d.closed = true
-	d.mu.Unlock()
-	if was {
-		return nil
+	if d.calls.Close() {
+		d.pool.Close()
 	}
-	d.end()
-	d.calls.Wait()
-	d.pool.Close()
-	return nil
-}
-
-// begin lets a call run that Close waits for; the caller calls d.calls.Done.
-func (d *Driver) begin() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return daybook.ErrClosed
-	}
-	d.calls.Add(1)
 	return nil
 }
 

@@ -1,33 +1,19 @@
 package postgres
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
-// sqlText is a statement as it is written, with its values.
-type sqlText struct {
-	text   strings.Builder
-	values []any
-}
+// query is a statement as it is written, with its values.
+type query struct{ sqlstore.Text }
 
-func (q *sqlText) add(parts ...string) {
-	for _, part := range parts {
-		q.text.WriteString(part)
-	}
-}
+func newQuery() *query { return &query{sqlstore.Text{Mark: "$"}} }
 
-// value takes in a value and returns the parameter that stands for it.
-func (q *sqlText) value(v any) string {
-	q.values = append(q.values, v)
-	return fmt.Sprintf("$%d", len(q.values))
+// indexed are the columns that records are found by, but for tags, which have a table.
+var indexed = map[sqlstore.Key]string{
+	sqlstore.ByType: "e.type", sqlstore.ByStreamType: "split_part(e.stream, '-', 1)", sqlstore.ByPartition: "e.partition <> '' AND e.partition",
 }
-
-// maxBranches is how many indexes are looked up side by side for one query; one
-// of more parts walks the log.
-const maxBranches = 64
 
 // logQuery returns the query for so many events between two positions.
 //
@@ -35,114 +21,70 @@ const maxBranches = 64
 // union of branches: each walks one index from the first position on, and none
 // finds more than the limit.
 func (d *Driver) logQuery(read *daybook.LogRead, first, last int64, limit int) (string, []any) {
-	var q sqlText
+	q := newQuery()
 	within := func(column string) string {
-		return column + " >= " + q.value(first) + " AND " + column + " <= " + q.value(last)
+		return column + " >= " + q.Value(first) + " AND " + column + " <= " + q.Value(last)
 	}
-	order := direction(read.Backwards)
-	branches := branchesOf(&read.Filter)
-	q.add("SELECT ", eventColumns, ", ", unsettled, " FROM {schema}.events e")
-	if len(branches) > 0 && len(branches) <= maxBranches {
-		q.add(" JOIN (")
+	order := sqlstore.Direction(read.Backwards)
+	branches := sqlstore.BranchesOf(&read.Filter)
+	q.Add("SELECT ", eventColumns, ", ", unsettled, " FROM {schema}.events e")
+	if len(branches) > 0 {
+		q.Add(" JOIN (")
 		for i, b := range branches {
 			if i > 0 {
-				q.add(" UNION ")
+				q.Add(" UNION ")
 			}
-			q.add("(SELECT e.position FROM ")
-			if b.tag != "" {
-				q.add("{schema}.tags t JOIN {schema}.events e USING (position) WHERE t.tag = ", q.value(b.tag), " AND ", within("t.position"), " AND ")
-			} else {
-				q.add("{schema}.events e WHERE ", b.column, " = ", q.value(b.text), " AND ", within("e.position"), " AND ")
+			from, table := "{schema}.events e WHERE "+indexed[b.By], "e"
+			if b.By == sqlstore.ByTag {
+				from, table = "{schema}.tags t JOIN {schema}.events e USING (position) WHERE t.tag", "t"
 			}
-			q.filter(read, b.item)
-			q.add(" ORDER BY ", map[bool]string{true: "t", false: "e"}[b.tag != ""], ".position ", order, " LIMIT ", q.value(limit), ")")
+			q.Add("(SELECT e.position FROM ", from, " = ", q.Value(b.Text), " AND ", within(table+".position"), " AND ")
+			q.filter(read, b.Item)
+			q.Add(" ORDER BY ", table, ".position ", order, " LIMIT ", q.Value(limit), ")")
 		}
-		q.add(") p USING (position)")
+		q.Add(") p USING (position)")
 	} else {
-		q.add(" WHERE ", within("e.position"), " AND ")
+		q.Add(" WHERE ", within("e.position"), " AND ")
 		q.filter(read, nil)
 	}
-	q.add(" ORDER BY e.position ", order, " LIMIT ", q.value(limit))
-	return d.sql.in(q.text.String()), q.values
-}
-
-// branch is a part of a filter that one index can find.
-type branch struct {
-	tag    string // in the table tags; or
-	column string // of events, which
-	text   string // is equal to it
-	item   *daybook.QueryItem
-}
-
-// branchesOf returns parts of a filter that together select what it selects;
-// none where it selects everything, or one part of it does.
-func branchesOf(f *daybook.Filter) []branch {
-	var found []branch
-	for i := range f.Query.Items {
-		item := &f.Query.Items[i]
-		switch {
-		case len(item.Tags) > 0:
-			found = append(found, branch{tag: item.Tags[0], item: item})
-		case len(item.Types) > 0:
-			for _, t := range item.Types {
-				found = append(found, branch{column: "e.type", text: t, item: item})
-			}
-		default:
-			return nil
-		}
-	}
-	if found != nil {
-		return found
-	}
-	for _, t := range f.StreamTypes {
-		found = append(found, branch{column: "split_part(e.stream, '-', 1)", text: t})
-	}
-	if found != nil {
-		return found
-	}
-	for _, p := range f.Partitions {
-		if p == "" { // most often of all, so that no index tells them apart
-			return nil
-		}
-		found = append(found, branch{column: "e.partition <> '' AND e.partition", text: p})
-	}
-	return found
+	q.Add(" ORDER BY e.position ", order, " LIMIT ", q.Value(limit))
+	return d.sql.in(q.String()), q.Values
 }
 
 // filter writes the condition that read selects an event e, its bounds aside;
 // of its query only one item where that is given.
-func (q *sqlText) filter(read *daybook.LogRead, only *daybook.QueryItem) {
-	q.add(visible)
+func (q *query) filter(read *daybook.LogRead, only *daybook.QueryItem) {
+	q.Add(visible)
 	if !read.Until.IsZero() {
-		q.add(" AND e.recorded_at <= ", q.value(read.Until))
+		q.Add(" AND e.recorded_at <= ", q.Value(read.Until))
 	}
 	if f := &read.Filter; len(f.Partitions) > 0 {
-		q.add(" AND e.partition = ANY (", q.value(f.Partitions), ")")
+		q.Add(" AND e.partition = ANY (", q.Value(f.Partitions), ")")
 	}
 	if f := &read.Filter; len(f.StreamTypes) > 0 {
-		q.add(" AND split_part(e.stream, '-', 1) = ANY (", q.value(f.StreamTypes), ")")
+		q.Add(" AND split_part(e.stream, '-', 1) = ANY (", q.Value(f.StreamTypes), ")")
 	}
 	items := read.Filter.Query.Items
 	if only != nil {
 		items = []daybook.QueryItem{*only}
 	}
 	for i := range items {
-		q.add(map[bool]string{true: " AND (", false: " OR "}[i == 0])
+		q.Add(map[bool]string{true: " AND (", false: " OR "}[i == 0])
 		q.item(&items[i])
 	}
 	if len(items) > 0 {
-		q.add(")")
+		q.Add(")")
 	}
 }
 
 // item writes the condition that an item of a query matches an event e.
-func (q *sqlText) item(item *daybook.QueryItem) {
-	q.add("(true")
+func (q *query) item(item *daybook.QueryItem) {
+	q.Add("(true")
 	if len(item.Types) > 0 {
-		q.add(" AND e.type = ANY (", q.value(item.Types), ")")
+		q.Add(" AND e.type = ANY (", q.Value(item.Types), ")")
 	}
 	if len(item.Tags) > 0 {
-		q.add(" AND e.tags @> ", q.value(item.Tags))
+		q.Add(" AND e.tags @> ", q.Value(item.Tags))
 	}
-	q.add(")")
+	q.Add(")")
 }

@@ -2,12 +2,12 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // queue gathers appends in batches. While batches are on their way, what comes
@@ -17,7 +17,7 @@ type queue struct {
 	driver *Driver
 
 	mu      sync.Mutex // guards all below
-	waiting []*entry
+	waiting []*sqlstore.Entry
 	sending int    // how many batches are on their way
 	newest  *batch // of those that were sent; nil: none is on its way
 }
@@ -29,17 +29,6 @@ const maxSending = 2
 // leastSecond is how many appends a batch must have to leave before the one
 // before it is stored: a small one is quicker, and could overtake it.
 const leastSecond = 32
-
-// entry is an append in the queue.
-type entry struct {
-	append  *daybook.Append
-	events  int
-	bytes   int
-	receipt daybook.Receipt
-	err     error
-	plain   bool          // see isPlain
-	done    chan struct{} // closed when receipt or err is set
-}
 
 // append stores an append, with others that come meanwhile. What a transaction
 // that is open has promised it waits for here, where it keeps nobody up.
@@ -53,14 +42,8 @@ func (q *queue) append(ctx context.Context, a *daybook.Append) (receipt daybook.
 
 // try sends an append, with others that come meanwhile.
 func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, error) {
-	e := &entry{append: a, done: make(chan struct{})}
-	for i := range a.Changesets {
-		e.events += len(a.Changesets[i].Events)
-		for j := range a.Changesets[i].Events {
-			e.bytes += len(a.Changesets[i].Events[j].Data)
-		}
-	}
-	e.plain = isPlain(a)
+	e := sqlstore.NewEntry(a)
+	e.Plain = isPlain(a)
 	q.mu.Lock()
 	if q.sending == 0 && len(q.waiting) == 0 {
 		q.sending++
@@ -70,42 +53,28 @@ func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, er
 		q.mu.Unlock()
 		q.driver.send(ctx, b)
 		q.sent()
-		return e.receipt, e.err
+		return e.Receipt, e.Err
 	}
 	if ctx.Done() != nil {
-		e.append = owned(a) // its caller may give up while it is on its way
+		e.Append = sqlstore.Owned(a) // its caller may give up while it is on its way
 	}
 	q.waiting = append(q.waiting, e)
 	q.sendLocked()
 	q.mu.Unlock()
-	select {
-	case <-e.done:
-		return e.receipt, e.err
-	case <-ctx.Done():
-	}
-	if q.leave(e) {
-		return daybook.Receipt{}, fmt.Errorf("%w before it was sent: %w", daybook.ErrRefused, ctx.Err())
-	}
-	select {
-	case <-e.done:
-		return e.receipt, e.err
-	default:
-		return daybook.Receipt{}, fmt.Errorf("postgres: gave up waiting for the append to be stored, its outcome is unknown: %w", ctx.Err())
-	}
+	return e.Await(ctx, q.driver.Name(), q.leave)
 }
 
 // leave takes an append out of the queue. It reports whether it still was
 // there: then nothing of it is stored.
-func (q *queue) leave(e *entry) bool {
+func (q *queue) leave(e *sqlstore.Entry) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for i, other := range q.waiting {
-		if other == e {
-			q.waiting = append(q.waiting[:i:i], q.waiting[i+1:]...)
-			return true
-		}
+	i := slices.Index(q.waiting, e)
+	if i < 0 {
+		return false
 	}
-	return false
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
 }
 
 // sent takes in that a batch was stored.
@@ -125,13 +94,13 @@ func (q *queue) sent() {
 func (q *queue) sendLocked() {
 	for len(q.waiting) > 0 {
 		known := q.driver.known.foresees(q.waiting[0])
-		if q.sending > 0 && (!known || q.newest.forecast == nil || len(q.waiting) < max(len(q.newest.entries), leastSecond)) || q.sending == maxSending {
+		if q.sending > 0 && (!known || q.newest.forecast == nil || len(q.waiting) < max(len(q.newest.Entries), leastSecond)) || q.sending == maxSending {
 			return
 		}
 		b := newBatch(q.waiting[0])
 		left := q.waiting[:0:0]
 		for _, e := range q.waiting[1:] {
-			if q.driver.known.foresees(e) != known || !b.add(e) {
+			if q.driver.known.foresees(e) != known || !b.Take(e) {
 				left = append(left, e)
 			}
 		}
@@ -145,16 +114,16 @@ func (q *queue) sendLocked() {
 		go func() {
 			// It is stored for several callers, so none of their contexts ends it.
 			q.driver.send(context.Background(), b)
-			if all := q.countWaiting() + len(b.entries); all < 2*leastSecond {
+			if all := q.countWaiting() + len(b.Entries); all < 2*leastSecond {
 				// Few append: one batch of what waits and of what the callers of this
 				// one bring next is sooner stored than two.
-				b.wake()
+				b.Wake()
 				q.gather(all)
 				q.sent()
 				return
 			}
 			q.sent() // the next ones are on their way before these callers run
-			b.wake()
+			b.Wake()
 		}()
 	}
 }
@@ -180,33 +149,4 @@ func (q *queue) countWaiting() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.waiting)
-}
-
-// owned returns an append in memory of its own.
-func owned(a *daybook.Append) *daybook.Append {
-	copied := *a
-	copied.Changesets = slices.Clone(a.Changesets)
-	for i := range copied.Changesets {
-		c := &copied.Changesets[i]
-		c.Metadata, c.Claims, c.Releases, c.References = slices.Clone(c.Metadata), slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
-		c.Events = slices.Clone(c.Events)
-		for j := range c.Events {
-			e := &c.Events[j]
-			e.Data, e.Tags, e.Context.Metadata = slices.Clone(e.Data), slices.Clone(e.Tags), slices.Clone(e.Context.Metadata)
-			if e.Context.Why != nil {
-				why := *e.Context.Why
-				e.Context.Why = &why
-			}
-		}
-	}
-	if a.Condition != nil {
-		condition := *a.Condition
-		condition.Query.Items = slices.Clone(condition.Query.Items)
-		for i := range condition.Query.Items {
-			item := &condition.Query.Items[i]
-			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
-		}
-		copied.Condition = &condition
-	}
-	return &copied
 }

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -21,30 +22,28 @@ func (d *Driver) send(ctx context.Context, b *batch) {
 	}
 	arguments := b.arguments(d.clock())
 	var v verdict
-	err := d.again(ctx, "append", func(int) error {
+	err := d.retry.Do(ctx, "append", func(int) error {
 		v = verdict{}
 		return d.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			row := c.QueryRow(ctx, d.sql.appends, arguments...)
-			return row.Scan(&v.position, &v.ordinal, &v.recordedAt, &v.deletions, &v.versions, &v.changesets, &v.refused, &v.inFlight)
+			return row.Scan(&v.End.Position, &v.End.Ordinal, &v.End.RecordedAt, &v.deletions, &v.Versions, &v.Changesets, &v.refused, &v.inFlight)
 		})
 	})
 	if err != nil {
 		if b.unsure {
-			err = unknown(err)
+			err = d.retry.Unknown(err)
 		}
-		for _, e := range b.entries {
-			e.err = err
-		}
+		b.Fail(err)
 		return
 	}
-	before := v.position
+	before := v.End.Position
 	d.settle(ctx, b, &v)
 	if v.inFlight {
 		d.known.forget() // nothing can be foretold while others promise
 	} else {
 		d.known.learn(b, &v, before)
 	}
-	d.bell.ring(daybook.Position(v.position))
+	d.bell.Ring(v.End.Position)
 }
 
 // sendKnown stores a batch whose outcome is worked out. It reports false if
@@ -65,12 +64,12 @@ func (d *Driver) sendKnown(ctx context.Context, b *batch) bool {
 		return false
 	}
 	b.foretold = true
-	for i, e := range b.entries {
-		e.receipt = b.forecast.receipts[i]
-		e.receipt.RecordedAt = recordedAt
+	for i, e := range b.Entries {
+		e.Receipt = b.forecast.receipts[i]
+		e.Receipt.RecordedAt = recordedAt
 	}
 	d.known.recorded(recordedAt)
-	d.bell.ring(daybook.Position(b.forecast.position + int64(b.events)))
+	d.bell.Ring(daybook.Position(b.forecast.position + int64(b.Events)))
 	return true
 }
 
@@ -106,39 +105,37 @@ func (d *Driver) callKnown(ctx context.Context, c *pgx.Conn, b *batch) (time.Tim
 // verdict is what the function append returns: where everything ended before,
 // and what was refused.
 type verdict struct {
-	position, ordinal    int64
-	recordedAt           time.Time
-	deletions            int64
-	versions, changesets []int64 // of each stream
-	refused              []byte
-	inFlight             bool // some transaction has promised something
+	sqlstore.Verdict
+	deletions int64
+	refused   []byte // JSON
+	inFlight  bool   // some transaction has promised something
 }
 
 // arguments returns what the function append is called with.
 func (b *batch) arguments(clock *time.Time) []any {
 	changesets := 0
-	for _, e := range b.entries {
-		changesets += len(e.append.Changesets)
+	for _, e := range b.Entries {
+		changesets += len(e.Append.Changesets)
 	}
-	ids := make([][16]byte, len(b.entries))
-	partitions, names := make([]string, len(b.streams)), make([]string, len(b.streams))
-	for id, i := range b.streams {
+	ids := make([][16]byte, len(b.Entries))
+	partitions, names := make([]string, len(b.Together.Streams)), make([]string, len(b.Together.Streams))
+	for id, i := range b.Together.Streams {
 		partitions[i], names[i] = id.Partition, id.Name
 	}
 	ofAppend, ofStream, counts := make([]int32, 0, changesets), make([]int32, 0, changesets), make([]int32, 0, changesets)
 	expects, places := make([]int16, 0, changesets), make([]int64, 0, changesets)
 	detailed := make([]bool, 0, changesets)
-	all := newEvents(b.events)
+	all := newEvents(b.Events)
 	var rare sqlstore.Besides
-	for i, e := range b.entries {
-		ids[i] = e.append.ID
-		rare.Condition(i+1, e.append.Condition)
+	for i, e := range b.Entries {
+		ids[i] = e.Append.ID
+		rare.Condition(i+1, e.Append.Condition)
 		nth := 0
-		for j := range e.append.Changesets {
-			c := &e.append.Changesets[j]
+		for j := range e.Append.Changesets {
+			c := &e.Append.Changesets[j]
 			n := len(ofAppend) + 1
-			ofAppend, ofStream, counts = append(ofAppend, int32(i+1)), append(ofStream, int32(b.streams[c.Stream]+1)), append(counts, int32(len(c.Events)))
-			expect, place := expectation(c.Expect)
+			ofAppend, ofStream, counts = append(ofAppend, int32(i+1)), append(ofStream, int32(b.Together.Streams[c.Stream]+1)), append(counts, int32(len(c.Events)))
+			expect, place := sqlstore.Expectation(c.Expect)
 			expects, places = append(expects, expect), append(places, place)
 			detailed = append(detailed, rare.Details(n, c.Metadata, c.Claims, c.Releases, c.References))
 			rare.Demands(n, c.Claims, c.Releases)
@@ -155,72 +152,37 @@ func (b *batch) arguments(clock *time.Time) []any {
 	}
 }
 
-// expectation returns an Expect as the function holds takes it.
-func expectation(e daybook.Expect) (expect int16, place int64) {
-	version, byVersion := e.Version()
-	number, byChangeset := e.Changeset()
-	switch {
-	case e.None():
-		return 1, 0
-	case e.Exists():
-		return 2, 0
-	case byVersion:
-		return 3, int64(version)
-	case byChangeset:
-		return 4, int64(number)
-	}
-	return 0, 0
-}
-
-// settle makes receipts and errors of a verdict.
+// settle makes receipts and errors of a verdict, and moves its ends behind what
+// was stored.
 func (d *Driver) settle(ctx context.Context, b *batch, v *verdict) {
-	refused, err := refusals(v.refused)
+	refused, err := v.refusals()
 	if err != nil {
-		for _, e := range b.entries {
-			e.err = fmt.Errorf("postgres: the server's answer is not understood, the outcome is unknown: %w", err)
-		}
+		b.Fail(err)
 		return
 	}
-	var repeated []*entry
-	first := 1 // the changeset of the batch that the append begins with
-	for i, e := range b.entries {
-		why, is := refused[i+1]
-		switch {
-		case !is:
-			e.receipt = v.receipt(b, e.append)
-		case why.Why == "repeated":
-			repeated = append(repeated, e)
-		case why.Why == "busy":
-			e.err = errBusy
-		default:
-			e.err = why.err(e.append, first)
+	repeated := b.Settle(&v.Verdict, refused, func(why *sqlstore.Refusal, a *daybook.Append, first int) error {
+		if why.Why == "busy" {
+			return errBusy
 		}
-		first += len(e.append.Changesets)
-	}
+		return why.Err(d.Name(), a, first)
+	})
 	if len(repeated) > 0 {
-		d.settleRepeated(ctx, repeated)
+		sqlstore.AnswerAll(d.Name(), repeated, func(ids []daybook.ID) (sqlstore.Receipts, error) { return d.receipts(ctx, ids) })
 	}
 }
 
-// receipt returns the receipt of an append that was stored, and moves the ends
-// of v behind it.
-func (v *verdict) receipt(b *batch, a *daybook.Append) daybook.Receipt {
-	r := daybook.Receipt{
-		AppendID: a.ID, RecordedAt: v.recordedAt.UTC(), Durability: daybook.DurabilityDisk,
-		Changesets: make([]daybook.ChangesetReceipt, len(a.Changesets)),
+// refusals reads what was refused, by the index of the append.
+func (v *verdict) refusals() (map[int]sqlstore.Refusal, error) {
+	var list []sqlstore.Refusal
+	if err := json.Unmarshal(v.refused, &list); err != nil {
+		return nil, fmt.Errorf("postgres: the server's answer is not understood, the outcome is unknown: %w", err)
 	}
-	for i := range a.Changesets {
-		c := &a.Changesets[i]
-		s, n := b.streams[c.Stream], int64(len(c.Events))
-		v.ordinal++
-		v.changesets[s]++
-		r.Changesets[i] = daybook.ChangesetReceipt{
-			Stream: c.Stream, Number: daybook.ChangesetNumber(v.changesets[s]), Ordinal: daybook.Ordinal(v.ordinal),
-			First: daybook.Version(v.versions[s] + 1), Last: daybook.Version(v.versions[s] + n),
-			FirstPosition: daybook.Position(v.position + 1), LastPosition: daybook.Position(v.position + n),
-		}
-		v.versions[s] += n
-		v.position += n
+	if len(list) == 0 {
+		return nil, nil
 	}
-	return r
+	refused := make(map[int]sqlstore.Refusal, len(list))
+	for _, r := range list {
+		refused[r.Append] = r
+	}
+	return refused, nil
 }

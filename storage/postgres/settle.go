@@ -21,7 +21,7 @@ import (
 func (d *Driver) settled(ctx context.Context, what string, ask func() (unsettled bool, err error)) error {
 	for first := true; ; first = false {
 		var unsettled bool
-		err := d.again(ctx, what, func(int) (err error) {
+		err := d.retry.Do(ctx, what, func(int) (err error) {
 			unsettled, err = ask()
 			return err
 		})
@@ -44,13 +44,13 @@ func (d *Driver) settlePromised(ctx context.Context) error {
 }
 
 func (d *Driver) isUnsettled(ctx context.Context) (is bool, err error) {
-	err = d.again(ctx, "settle", func(int) error { return d.pool.QueryRow(ctx, d.sql.unsettled).Scan(&is) })
+	err = d.retry.Do(ctx, "settle", func(int) error { return d.pool.QueryRow(ctx, d.sql.unsettled).Scan(&is) })
 	return is, err
 }
 
 // settleLog gives positions to what is promised and committed.
 func (d *Driver) settleLog(ctx context.Context) error {
-	err := d.again(ctx, "settle", func(int) error {
+	err := d.retry.Do(ctx, "settle", func(int) error {
 		_, err := d.pool.Exec(ctx, d.sql.settle, d.clock())
 		return err
 	})
@@ -85,7 +85,7 @@ func (d *Driver) whileBusy(ctx context.Context, do func() error) error {
 		case <-ctx.Done():
 			timer.Stop()
 			return fmt.Errorf("%w: %w: %w", daybook.ErrRefused, errBusy, ctx.Err())
-		case <-d.life.Done():
+		case <-d.calls.Life().Done():
 			timer.Stop()
 			return daybook.ErrClosed
 		}

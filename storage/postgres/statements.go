@@ -7,6 +7,8 @@ import (
 	"path"
 	"strconv"
 	"strings"
+
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // schemaFiles are the tables, functions and views of a store, an object a
@@ -46,9 +48,9 @@ type statements struct {
 
 func newStatements(schema string, partitionSize int64) statements {
 	s := statements{schema: schema, partitionSize: partitionSize}
-	s.appends = s.in(`SELECT * FROM {schema}.append(` + parameters(24) + `)`)
-	s.appendKnown = s.in(`SELECT {schema}.append_known(` + parameters(17) + `)`)
-	s.importing = s.in(`SELECT {schema}.import(` + parameters(26) + `)`)
+	s.appends = s.in(`SELECT * FROM {schema}.append(` + sqlstore.Parameters("$", 24) + `)`)
+	s.appendKnown = s.in(`SELECT {schema}.append_known(` + sqlstore.Parameters("$", 17) + `)`)
+	s.importing = s.in(`SELECT {schema}.import(` + sqlstore.Parameters("$", 26) + `)`)
 	s.receipts = s.in(`
 		SELECT e.append_id, e.ordinal, e.partition, e.stream, e.changeset, min(e.version), max(e.count), min(e.position), max(e.position), e.recorded_at
 		FROM {schema}.events e WHERE e.append_id = ANY ($1)
@@ -66,7 +68,7 @@ func newStatements(schema string, partitionSize int64) statements {
 		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY s(partition, name, n) LEFT JOIN LATERAL {schema}.head(s.partition, s.name) h ON true`)
 	s.unsettled = s.in(`SELECT ` + unsettled)
 	s.settle = s.in(`SELECT {schema}.settle($1)`)
-	s.promise = s.in(`SELECT * FROM {schema}.promise(` + parameters(23) + `)`)
+	s.promise = s.in(`SELECT * FROM {schema}.promise(` + sqlstore.Parameters("$", 23) + `)`)
 	s.promisedReceipts = s.in(`
 		SELECT e.append_id, e.in_append::bigint, e.partition, e.stream, e.changeset, min(e.version), max(e.count), 0::bigint, 0::bigint, 'epoch'::timestamptz
 		FROM {schema}.promised_events e WHERE e.append_id = ANY ($1)
@@ -89,7 +91,7 @@ func newStatements(schema string, partitionSize int64) statements {
 		FROM {schema}.deletions d `
 	s.deletion = s.in(deletion + `WHERE d.id = $1`)
 	s.deletions = s.in(deletion + `WHERE d.number > $1 AND ($2 = '' OR d.stream = $2 AND d.partition = $3) ORDER BY d.number LIMIT $4`)
-	s.deleteStream = s.in(`SELECT * FROM {schema}.delete_stream(` + parameters(10) + `)`)
+	s.deleteStream = s.in(`SELECT * FROM {schema}.delete_stream(` + sqlstore.Parameters("$", 10) + `)`)
 	s.hiddenStreams = s.in(`SELECT h.partition, h.stream FROM {schema}.hidden h ORDER BY 1, 2`)
 	s.removeHidden = s.in(`SELECT {schema}.remove_hidden($1, $2, $3)`)
 	return s
@@ -105,35 +107,11 @@ func (s statements) in(text string) string {
 		"{partitioned}", partitioned, "{partition_size}", size).Replace(text)
 }
 
-// parameters returns "$1, $2, …".
-func parameters(n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("$" + strconv.Itoa(i+1))
-	}
-	return b.String()
-}
-
 // script returns the SQL of the files in a folder of schemaFiles, in the order
 // of their names.
 func (s statements) script(folder string) (string, error) {
-	files, err := fs.ReadDir(schemaFiles, path.Join("schema", folder))
-	if err != nil {
-		return "", err
-	}
-	var b strings.Builder
-	for _, file := range files {
-		text, err := schemaFiles.ReadFile(path.Join("schema", folder, file.Name()))
-		if err != nil {
-			return "", err
-		}
-		b.WriteString(s.in(string(text)))
-		b.WriteString("\n")
-	}
-	return b.String(), nil
+	texts, err := sqlstore.Scripts(schemaFiles, "schema/"+folder, s.in)
+	return strings.Join(texts, "\n"), err
 }
 
 // migrations returns the SQL of the migrations above a version, whose numbers

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // Promise is what AppendTx answers: where an append stands in its streams, if the
@@ -58,7 +59,7 @@ type PromisedChangeset struct {
 // Condition is answered with *daybook.UnsupportedError: to keep it true until the
 // transaction ends, every append to the store would have to wait for it.
 func (d *Driver) AppendTx(ctx context.Context, tx pgx.Tx, a daybook.Append) (Promise, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return Promise{}, err
 	}
 	defer d.calls.Done()
@@ -88,36 +89,32 @@ func (p *promiser) Append(ctx context.Context, a daybook.Append) (daybook.Receip
 	case a.Durability > daybook.DurabilityDisk:
 		return daybook.Receipt{}, p.unsupported(fmt.Sprintf("durability %s", a.Durability))
 	}
-	e := &entry{append: &a}
-	for i := range a.Changesets {
-		e.events += len(a.Changesets[i].Events)
-	}
-	b := newBatch(e)
+	b := newBatch(sqlstore.NewEntry(&a))
 	var v verdict
 	// The connection is the caller's: it may keep no prepared statements.
 	arguments := append([]any{pgx.QueryExecModeDescribeExec}, b.arguments(nil)[1:]...)
-	if err := p.tx.QueryRow(ctx, p.sql.promise, arguments...).Scan(&v.versions, &v.changesets, &v.refused); err != nil {
+	if err := p.tx.QueryRow(ctx, p.sql.promise, arguments...).Scan(&v.Versions, &v.Changesets, &v.refused); err != nil {
 		return daybook.Receipt{}, explained(err, p.options.Schema)
 	}
-	refused, err := refusals(v.refused)
+	refused, err := v.refusals()
 	if err != nil {
-		return daybook.Receipt{}, fmt.Errorf("postgres: the server's answer is not understood, roll the transaction back: %w", err)
+		return daybook.Receipt{}, fmt.Errorf("%w: roll the transaction back", err)
 	}
 	why, is := refused[1]
 	switch {
 	case !is:
-		return v.receipt(b, &a), nil
-	case why.Why == "repeated":
+		return v.Receipt(b.Together.Streams, &a), nil
+	case why.Why == sqlstore.Repeated:
 		return p.repeated(ctx, &a)
 	case why.Why == "transaction":
 		return daybook.Receipt{}, &daybook.InvalidError{Field: "tx", Value: "a transaction at " + why.Found, Reason: "must write, at the isolation level read committed"}
 	}
-	return daybook.Receipt{}, why.err(&a, 1)
+	return daybook.Receipt{}, why.Err(p.Name(), &a, 1)
 }
 
 // repeated returns the receipt of an append that was stored, or promised, before.
 func (p *promiser) repeated(ctx context.Context, a *daybook.Append) (daybook.Receipt, error) {
-	receipts := map[daybook.ID]*daybook.Receipt{}
+	receipts := sqlstore.Receipts{}
 	for _, sql := range []string{p.sql.promisedReceipts, p.sql.receipts} {
 		rows, err := p.tx.Query(ctx, sql, pgx.QueryExecModeDescribeExec, [][16]byte{a.ID})
 		if err == nil {
@@ -126,13 +123,9 @@ func (p *promiser) repeated(ctx context.Context, a *daybook.Append) (daybook.Rec
 		if err != nil {
 			return daybook.Receipt{}, explained(err, p.options.Schema)
 		}
-		if receipt := receipts[a.ID]; receipt != nil {
-			if !receipt.Fits(a) {
-				return daybook.Receipt{}, &daybook.ReusedIDError{ID: a.ID}
-			}
-			receipt.Repeated = true
-			return *receipt, nil
+		if receipts[a.ID] != nil {
+			break
 		}
 	}
-	return daybook.Receipt{}, fmt.Errorf("postgres: the append %s was stored before, and has no receipt: the tables were changed by others", a.ID)
+	return receipts.Answer(p.Name(), a)
 }

@@ -57,11 +57,11 @@ func TypedViews(ctx context.Context, url string, options *ViewOptions) ([]TypedV
 	if o.Columns <= 0 {
 		o.Columns = 200
 	}
-	d, err := connectOnce(ctx, url, nil)
+	d, err := connect(ctx, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer d.pool.Close()
+	defer d.Close()
 	found, err := d.version(ctx, d.pool)
 	if err == nil && found != Version {
 		err = &VersionError{Schema: d.options.Schema, Found: found, Version: Version}
