@@ -30,6 +30,7 @@ owner before a new release.
 positions; one that is there stays as it was made. docs/postgres-partitions.md
 says what that is good for.
 
+A store in Azure has one form: its container or table is made where there is none.
 A store in files needs none of this: nothing is to be done.`,
 		Example: `  daybook migrate --store postgres://owner@db.example.org/shop
   daybook migrate --store postgres://owner@db.example.org/shop --partition-size 50000000
@@ -45,13 +46,15 @@ func (p *program) migrate(ctx context.Context, partitionSize int64) error {
 	if p.noMigrate {
 		return usagef("--no-migrate: forbids what migrate does")
 	}
-	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
-		if partitionSize != 0 {
-			return usagef("--partition-size: only a store in PostgreSQL can have its log split")
-		}
-		return p.migrateSQLServer(ctx)
+	if partitionSize != 0 && !isDatabase(p.address()) {
+		return usagef("--partition-size: only a store in PostgreSQL can have its log split")
 	}
-	if !isDatabase(p.address()) {
+	switch kind, _ := kindOf(p.address()); {
+	case kind == "sqlserver":
+		return p.migrateSQLServer(ctx)
+	case isAzure(p.address()):
+		return p.makeReady(ctx)
+	case !isDatabase(p.address()):
 		return p.nothingToDo(ctx, "it has no tables")
 	}
 	found, err := postgres.Migrate(ctx, p.address(), &postgres.Options{PartitionSize: partitionSize, Logger: p.warnings(nil)})
@@ -59,6 +62,19 @@ func (p *program) migrate(ctx context.Context, partitionSize int64) error {
 		return postgresFailure(err)
 	}
 	return p.tellMigration(found, postgres.Version)
+}
+
+// makeReady makes what holds a store that has only one form, a container or a
+// table, where it is not there: whoever writes does that when he opens it.
+func (p *program) makeReady(ctx context.Context) error {
+	return p.with(ctx, writing, func(*daybook.Store) (err error) {
+		if p.json {
+			_, err = fmt.Fprintln(p.stdout, `{"changed":false}`)
+			return err
+		}
+		_, err = fmt.Fprintf(p.stdout, "%s: it is there, and ready to be written\n", printable(shown(p.address())))
+		return err
+	})
 }
 
 // tellMigration says what a migration to a version has found.
