@@ -10,6 +10,8 @@ import (
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/internal/wire"
+	"github.com/daybook-go/daybook/storage/azureblob"
+	"github.com/daybook-go/daybook/storage/azuretable"
 	"github.com/daybook-go/daybook/storage/disk"
 	"github.com/daybook-go/daybook/storage/postgres"
 	"github.com/daybook-go/daybook/storage/remote"
@@ -71,7 +73,8 @@ func exitOf(err error) int {
 // isAway reports whether an error says that the server of a store does not
 // answer.
 func isAway(err error) bool {
-	return errors.As(err, new(*remote.UnreachableError)) || errors.As(err, new(*postgres.UnreachableError)) || errors.As(err, new(*sqlserver.UnreachableError))
+	return errors.As(err, new(*remote.UnreachableError)) || errors.As(err, new(*postgres.UnreachableError)) || errors.As(err, new(*sqlserver.UnreachableError)) ||
+		errors.As(err, new(*azureblob.UnavailableError)) || errors.As(err, new(*azuretable.UnavailableError))
 }
 
 // hintOf returns what to do about an error, "" where nobody knows better than

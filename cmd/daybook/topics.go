@@ -32,6 +32,10 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
   azuretable:CONNECTION-STRING;Table=NAME
   azuretable://ACCOUNT.table.core.windows.net/NAME
                    A table of Azure, on the same terms.
+  cosmos:AccountEndpoint=URL;AccountKey=KEY;Database=NAME;Container=NAME
+  cosmos://ACCOUNT.documents.azure.com/DATABASE/CONTAINER
+                   A container of Cosmos DB, on the same terms; this has not yet
+                   run against the service.
   azuretable-functions:CONNECTION-STRING;Domain=NAME
                    What the .NET library EventsSourcing on Azure Functions wrote
                    to tables and append blobs: to read, and to import from.

@@ -174,7 +174,12 @@ func follow(ctx context.Context, store *daybook.Store, done *atomic.Bool) ([]day
 		if last && err == nil {
 			return seen, nil
 		}
-		last = done.Load()
+		if last = done.Load(); !last && len(more) == 0 {
+			// Not without end: who only reads may see all that it ever will.
+			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+			_ = store.Wait(short, read.After)
+			cancel()
+		}
 	}
 }
 
