@@ -48,6 +48,12 @@ func (c *memoryCopy) ReadAt(data []byte, offset int64) (n int, err error) {
 	return n, nil
 }
 
+func (c *memoryCopy) drop(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.size -= int64(n)
+}
+
 func (c *memoryCopy) clear() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,6 +121,12 @@ func (c *fileCopy) append(data []byte) error {
 
 // ReadAt implements byteCopy.
 func (c *fileCopy) ReadAt(data []byte, offset int64) (int, error) { return c.file.ReadAt(data, offset) }
+
+func (c *fileCopy) drop(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.size -= int64(n)
+}
 
 func (c *fileCopy) clear() error {
 	c.mu.Lock()

@@ -126,3 +126,32 @@ func lastType(payload []byte) (string, bool) {
 	last, ok := values[len(values)-1].(string)
 	return last, ok
 }
+
+func TestNumbersThatDoNotFollowAreDamage(t *testing.T) {
+	first := note{Frames: 1, Append: daybook.NewID(), Stream: "a-1", Events: 1, Number: 3, Ordinal: 9, First: 7, Position: 100}
+	for name, second := range map[string]note{
+		"a version left out":  {Number: 4, Ordinal: 10, First: 9, Position: 101},
+		"a number left out":   {Number: 5, Ordinal: 10, First: 8, Position: 101},
+		"a version of 0":      {Number: 4, Ordinal: 10, Position: 101},
+		"a position again":    {Number: 4, Ordinal: 10, First: 8, Position: 100},
+		"a position below it": {Position: -5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			second.Frames, second.Append, second.Stream, second.Events = 1, daybook.NewID(), "a-1", 1
+			l := &log{state: newState(daybook.Stream("events")), copy: &memoryCopy{}, grown: make(chan struct{})}
+			var data []byte
+			for i, n := range []note{first, second, {Frames: 1, Append: daybook.NewID(), Stream: "a-1", Events: 1}} {
+				var err error
+				if data, err = appendEvent(data, uint32(i+1), &daybook.Event{Type: "x"}, &n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			one, _ := cutFrame(data)
+			done, err := l.take(place{}, "events.00000", data)
+			var corrupt *daybook.CorruptError
+			if done != one.size || !errors.As(err, &corrupt) || corrupt.Offset != int64(one.size) || l.size != int64(one.size) || len(l.state.records) != 1 {
+				t.Errorf("%d bytes of %d are folded, %d records, %v", done, one.size, len(l.state.records), err)
+			}
+		})
+	}
+}

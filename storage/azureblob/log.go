@@ -34,6 +34,8 @@ type place struct {
 type byteCopy interface {
 	// append adds bytes behind the last ones.
 	append(data []byte) error
+	// drop takes so many of the last bytes away again.
+	drop(n int)
 	// ReadAt is that of io.ReaderAt; it may run beside append.
 	ReadAt(data []byte, offset int64) (int, error)
 	// clear forgets all bytes.
@@ -60,11 +62,12 @@ func (l *log) take(at place, name string, data []byte) (done int, err error) {
 			return 0, err
 		}
 		before := l.state.last
-		for _, write := range writes {
-			l.state.add(write)
+		folded, bad := l.fold(writes)
+		if bad != nil {
+			l.copy.drop(size - folded)
+			size, damaged = folded, bad
 		}
-		last := writes[len(writes)-1]
-		l.size, l.tail.offset, l.last = l.size+int64(size), l.tail.offset+int64(size), last[len(last)-1].size
+		l.size, l.tail.offset = l.size+int64(size), l.tail.offset+int64(size)
 		if l.state.last > before {
 			close(l.grown)
 			l.grown = make(chan struct{})
@@ -76,6 +79,21 @@ func (l *log) take(at place, name string, data []byte) (done int, err error) {
 		}
 	}
 	return skip + size, nil
+}
+
+// fold folds writes, and returns how many bytes they have. It stops in front of
+// one whose numbers do not follow. The caller holds mu.
+func (l *log) fold(writes [][]placed) (size int, bad *damage) {
+	for _, write := range writes {
+		if reason := l.state.refuses(write); reason != "" {
+			return size, &damage{0, reason}
+		}
+		l.state.add(write)
+		for i := range write {
+			size, l.last = size+write[i].size, write[i].size
+		}
+	}
+	return size, nil
 }
 
 // moveTo takes in that a part is there: if it comes behind that of the tail, the

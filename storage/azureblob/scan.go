@@ -2,6 +2,8 @@ package azureblob
 
 import (
 	"cmp"
+	"errors"
+	"os"
 	"strings"
 
 	"github.com/daybook-go/daybook"
@@ -138,7 +140,12 @@ func (s *scan) bytes(offset int64, size int) ([]byte, error) {
 		}
 		if _, err := s.copy.ReadAt(s.window, from); err != nil {
 			s.window = s.window[:0]
-			return nil, &fileError{err}
+			if errors.Is(err, os.ErrClosed) {
+				err = daybook.ErrClosed
+			} else {
+				err = &fileError{err}
+			}
+			return nil, err
 		}
 		s.start = from
 	}

@@ -1,6 +1,7 @@
 package azureblob
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"time"
@@ -106,6 +107,43 @@ func (s *state) add(write []placed) {
 		}
 	}
 	s.settle(write)
+}
+
+// refuses returns why a write cannot stand behind what is folded: the numbers
+// that it brings, as those of an import do, must follow.
+func (s *state) refuses(write []placed) string {
+	last, shift := s.last, s.shift
+	var heads map[daybook.StreamID]daybook.Head
+	for i := range write {
+		n := write[i].note
+		if n == nil {
+			continue
+		}
+		if n.Position != 0 {
+			shift = int64(n.Position) - int64(write[i].key)
+		}
+		position := daybook.Position(int64(write[i].key) + shift)
+		if position <= last {
+			return "the positions of the records do not rise"
+		}
+		last = position
+		if n.Number == 0 {
+			continue
+		}
+		id := n.stream()
+		head, seen := heads[id]
+		if !seen {
+			head = s.head(id)
+		}
+		if n.First < 1 || n.Ordinal < 1 || head.Version > 0 && (n.First != head.Version+1 || n.Number != head.Changeset+1) {
+			return fmt.Sprintf("changeset %d of stream %q begins at version %d, behind changeset %d and version %d", n.Number, id, n.First, head.Changeset, head.Version)
+		}
+		if heads == nil {
+			heads = map[daybook.StreamID]daybook.Head{}
+		}
+		heads[id] = daybook.Head{Version: n.First + daybook.Version(n.Events) - 1, Changeset: n.Number}
+	}
+	return ""
 }
 
 // addChangeset folds the frames of a changeset, and returns how many they are.
