@@ -179,11 +179,9 @@ func (e *Engine) turn(ctx context.Context, jobs []*job) (left []*job) {
 			return failAll(jobs, err)
 		}
 		if !created {
-			known = false
+			v, _ = e.tail.now()
 			continue
 		}
-		v, _ = e.tail.now()
-		e.cache.advance(v, nil) // before the page is settled, and the tail lets go of it
 		e.settleSoon()
 		return d.finish()
 	}
@@ -244,18 +242,24 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // settleRace looks whose page has the number: an attempt of ours may have
-// arrived though its answer has not.
+// arrived though its answer has not. What is behind it comes with it.
 func (e *Engine) settleRace(ctx context.Context, d *decision) (bool, error) {
 	d.try() // until it is known
-	page, err := e.page(ctx, d.page.Number)
+	pages, _, err := e.load(ctx, d.page.Number, 0, 2*e.options.Gap)
+	if err == nil && len(pages) == 0 {
+		err = fmt.Errorf("page %d: %w", d.page.Number, errGap(0))
+	}
 	if err != nil {
 		return false, err
 	}
-	if page.Nonce != d.page.Nonce {
+	if pages[0].page.Nonce != d.page.Nonce {
 		d.untry()
+		if !e.tail.add(pages) {
+			return false, errors.New("the end of the log moved away from under an append")
+		}
 		return false, nil
 	}
-	e.created(page, false)
+	e.created(pages[0].page, pages[0].done)
 	return true, nil
 }
 
