@@ -22,6 +22,7 @@ const (
 	cutApplied         // it was done, and the answer is lost
 	cutUnapplied       // it never arrived
 	errorApplied       // it was done, and answered as an inner error
+	deny               // the right is missing; nothing was done
 )
 
 // request is one that came by.
@@ -60,6 +61,9 @@ func startProxy(t testing.TB, decide func(r *request) fault) string {
 			return
 		case refuse:
 			failWith(w, 500, "InternalServerError", "The request could not be processed")
+			return
+		case deny:
+			failWith(w, 400, "AccessDeniedException", "User is not authorized to perform this")
 			return
 		case cutUnapplied:
 			panic(http.ErrAbortHandler)
