@@ -93,6 +93,8 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 		return p.openCosmos(ctx, how)
 	case "router":
 		return p.openRouter(ctx, how)
+	case "dynamodb":
+		return p.openDynamoDB(ctx, how)
 	case "mem":
 		if rest != "" {
 			return nil, usagef("store %q: nothing may stand behind mem:", shown(how.address))
@@ -105,7 +107,7 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 // unknownStore is the error for the URL of no driver.
 func (p *program) unknownStore(address string) error {
 	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, "+
-		"azureblob:ACCOUNT, azuretable:ACCOUNT, cosmos:ACCOUNT, router:FILE, http://HOST, https://HOST or mem:", shown(address))
+		"azureblob:ACCOUNT, azuretable:ACCOUNT, cosmos:ACCOUNT, dynamodb://REGION/TABLE, router:FILE, http://HOST, https://HOST or mem:", shown(address))
 	if !strings.Contains(address, ":") {
 		return hinted(err, "a directory is named file:%s", shown(address))
 	}

@@ -236,7 +236,7 @@ func (m *importing) flush(ctx context.Context) error {
 		if err := m.compare.finished(m.piece.at); err != nil {
 			return err
 		}
-		err := m.store.Import(ctx, m.piece.changesets)
+		err := m.takeIn(ctx, m.piece.changesets)
 		if errors.Is(err, daybook.ErrUnsupported) && m.end == 0 && m.stored == 0 {
 			m.append = true // a server whose storage gives its own positions
 		} else if err != nil {
@@ -252,6 +252,27 @@ func (m *importing) flush(ctx context.Context) error {
 	m.last = records[len(records)-1].Position
 	m.piece = piece{}
 	return nil
+}
+
+// takeIn stores changesets. What is more than the storage takes at once is
+// halved, between two appends.
+func (m *importing) takeIn(ctx context.Context, changesets []daybook.RecordedChangeset) error {
+	err := m.store.Import(ctx, changesets)
+	var limit *daybook.LimitError
+	if !errors.As(err, &limit) {
+		return err
+	}
+	middle := len(changesets) / 2
+	for middle > 0 && changesets[middle-1].AppendID == changesets[middle].AppendID {
+		middle--
+	}
+	if middle == 0 {
+		return err
+	}
+	if err := m.takeIn(ctx, changesets[:middle]); err != nil {
+		return err
+	}
+	return m.takeIn(ctx, changesets[middle:])
 }
 
 // appendPiece appends the appends of the piece, each with its own id.

@@ -13,6 +13,7 @@ import (
 
 func (p *program) migrateCommand() *cobra.Command {
 	var partitionSize int64
+	var table dynamoDBFlags
 	command := &cobra.Command{
 		Use:     "migrate",
 		GroupID: "keep",
@@ -31,14 +32,33 @@ positions; one that is there stays as it was made. docs/postgres-partitions.md
 says what that is good for.
 
 A store in Azure has one form: its container or table is made where there is none.
+Of a store in DynamoDB it makes the table, and then waits until it can be used.
+One that is there is left as it is; what the Elastic Event Store has written into
+it is taken into the log. The other flags say how a table is made.
+
 A store in files needs none of this: nothing is to be done.`,
 		Example: `  daybook migrate --store postgres://owner@db.example.org/shop
   daybook migrate --store postgres://owner@db.example.org/shop --partition-size 50000000
+  daybook migrate --store dynamodb://eu-central-1/shop --tag team=orders
   daybook serve --no-migrate --store postgres://app@db.example.org/shop`,
 		Args: noArgs,
-		RunE: func(command *cobra.Command, _ []string) error { return p.migrate(command.Context(), partitionSize) },
+		RunE: func(command *cobra.Command, _ []string) error {
+			if kind, _ := kindOf(p.address()); kind == "dynamodb" && !p.noMigrate {
+				if partitionSize != 0 {
+					return usagef("--partition-size: only a store in PostgreSQL can have its log split")
+				}
+				return p.migrateDynamoDB(command.Context(), &table)
+			}
+			for _, name := range dynamoDBFlagNames {
+				if command.Flags().Changed(name) {
+					return usagef("--%s: is for a store in DynamoDB", name)
+				}
+			}
+			return p.migrate(command.Context(), partitionSize)
+		},
 	}
 	command.Flags().Int64Var(&partitionSize, "partition-size", 0, "split the log of a new store into tables of so many positions (default one table)")
+	table.add(command.Flags())
 	return command
 }
 

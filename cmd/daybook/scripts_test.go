@@ -40,18 +40,22 @@ func TestMain(m *testing.M) {
 // The condition [postgres] is true where there is a PostgreSQL server to test
 // with; then $POSTGRES is the URL of a store on it that is not there yet, in
 // the schema $SCHEMA. A script that begins with what is so named is skipped
-// elsewhere, and says so.
+// elsewhere, and says so. [dynamodb] is the same for $DYNAMODB and $DYNAMODB_COPY.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
 			env.Setenv(raceVariable, raceSetting)
+			setupDynamoDB(env)
 			return setupPostgres(env)
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "postgres" {
 				return os.Getenv(postgresVariable) != "", nil
+			}
+			if condition == "dynamodb" {
+				return os.Getenv(dynamoDBVariable) != "", nil
 			}
 			return false, fmt.Errorf("%s: is an unknown condition", condition)
 		},

@@ -41,6 +41,12 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
                    to tables and append blobs: to read, and to import from.
   router:FILE      Several stores as one: FILE names them by their URLs, and says
                    which streams go where; docs/router.md shows one.
+  dynamodb://REGION/TABLE?endpoint=URL
+                   A table of Amazon DynamoDB, of the Elastic Event Store too;
+                   the endpoint is for another server than that of the region.
+                   Credentials come from AWS_ACCESS_KEY_ID, a profile or a role,
+                   never from the URL. Subcommands that write make the table
+                   where there is none, unless --no-migrate is given.
   http://HOST      A Daybook server, here or elsewhere.
   https://HOST     The same, encrypted.
   mem:             A store in memory that is gone when the command ends: to

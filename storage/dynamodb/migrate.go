@@ -16,6 +16,9 @@ import (
 	"github.com/daybook-go/daybook"
 )
 
+// Version is that of the rows in a table. There is one.
+const Version = 1
+
 // Table says how a table is made. The zero value is one that is billed by
 // request and can be restored to any second of the last 35 days.
 type Table struct {
