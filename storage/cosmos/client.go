@@ -35,6 +35,8 @@ func (d *Driver) again(ctx context.Context, what string, once bool, do func() er
 		}
 		result, wait := outcomeOf(err)
 		switch {
+		case errors.Is(err, daybook.ErrRefused):
+			return err
 		case ctx.Err() != nil:
 			if d.life.Err() != nil && !once {
 				return daybook.ErrClosed

@@ -14,6 +14,7 @@ package cosmos
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -102,14 +103,12 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 	}
 	d.setDefaults()
 	d.meter = &meter{observe: d.options.Observe, session: &d.session}
-	if d.client, err = at.client(d.clientOptions()); err != nil {
-		return nil, err
-	}
-	if d.container, err = d.client.NewContainer(at.database, at.container); err != nil {
-		return nil, err
-	}
 	d.life, d.end = context.WithCancel(context.Background())
 	d.bell.driver = d
+	if err := d.connect(ctx, at); err != nil {
+		d.end()
+		return nil, err
+	}
 	if err := d.prepare(ctx, at); err != nil {
 		_ = d.Close()
 		return nil, err
@@ -148,6 +147,27 @@ func (d *Driver) clientOptions() *azcosmos.ClientOptions {
 		o.Transport = d.options.HTTP
 	}
 	return o
+}
+
+// connect makes the client. One that cannot reach the account at its first
+// request answers every other one with that error for minutes, so it is made
+// anew until the first request is answered.
+func (d *Driver) connect(ctx context.Context, at place) error {
+	return d.again(ctx, "connect", false, func() (err error) {
+		if d.client, err = at.client(d.clientOptions()); err != nil {
+			return fmt.Errorf("%w: %w", daybook.ErrRefused, err)
+		}
+		if d.container, err = d.client.NewContainer(at.database, at.container); err == nil {
+			_, err = d.container.ReadItem(ctx, azcosmos.NewPartitionKeyString(partitionID("")), headID, nil)
+		}
+		if statusOf(err) == http.StatusNotFound { // whatever is missing, the account is there
+			return nil
+		}
+		if err != nil {
+			d.client.Close()
+		}
+		return err
+	})
 }
 
 // prepare makes the container if that is wanted, looks whether it is one that

@@ -54,8 +54,14 @@ func (e *UnknownError) Error() string {
 	return fmt.Sprintf("cosmos: the outcome is unknown: %s", brief(e.Err))
 }
 
-// Unwrap returns what went wrong underneath.
-func (e *UnknownError) Unwrap() error { return e.Err }
+// Unwrap returns what went wrong underneath; nil where that says that something
+// was refused: the last try was, and an earlier one may have been carried out.
+func (e *UnknownError) Unwrap() error {
+	if errors.Is(e.Err, daybook.ErrRefused) {
+		return nil
+	}
+	return e.Err
+}
 
 // FullError says that the partition of an append is as large as the service
 // lets a logical partition be. It matches daybook.ErrFull.

@@ -125,7 +125,8 @@ func (p *plan) placedOf(ctx context.Context, partition string) (*placedBody, err
 func (d *Driver) commitsOf(ctx context.Context, partition string, after, upTo int64) (commits []commit, err error) {
 	q := question{
 		partition: partition, page: 1000, values: map[string]any{"@after": after, "@upTo": upTo},
-		text: "SELECT c.Daybook.Commit, c.Daybook.Turn, c.Daybook.Append FROM c WHERE c.Daybook.Place > @after AND c.Daybook.Place <= @upTo ORDER BY c.Daybook.Place",
+		text: "SELECT c.Daybook.Commit, c.Daybook.Turn, c.Daybook.Append FROM c " +
+			"WHERE c.Daybook.Item = 'event' AND c.Daybook.Place > @after AND c.Daybook.Place <= @upTo ORDER BY c.Daybook.Place",
 	}
 	const most = 64 // as many as can go into a batch
 	err = d.query(ctx, q, func(raw []byte) (bool, error) {

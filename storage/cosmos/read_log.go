@@ -206,7 +206,7 @@ func (r *logReader) records(ctx context.Context, items []logItem) ([]daybook.Rec
 			own = append(own, items[i].event)
 		}
 	}
-	ownRecords, err := r.driver.recordsOf(ctx, "", own)
+	ownRecords, err := r.driver.recordsOf(ctx, "", own, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,9 @@ func (r *logReader) records(ctx context.Context, items []logItem) ([]daybook.Rec
 // readPlaces reads the events of a partition that some entries stand for.
 func (r *logReader) readPlaces(ctx context.Context, partition string, entries []*entryBody, into map[entryKey]daybook.Record) error {
 	first, last := entries[0].Place, entries[0].Place
+	byPlace := map[int64]*entryBody{}
 	for _, e := range entries {
+		byPlace[e.Place] = e
 		first, last = min(first, e.Place), max(last, e.Place+e.Count-1)
 	}
 	q := question{
@@ -261,7 +263,9 @@ func (r *logReader) readPlaces(ctx context.Context, partition string, entries []
 	if err != nil {
 		return err
 	}
-	records, err := r.driver.recordsOf(ctx, partition, events)
+	// What stands between them is of entries that the read leaves out.
+	events = slices.DeleteFunc(events, func(e *storedEvent) bool { return byPlace[e.Daybook.Commit] == nil })
+	records, err := r.driver.recordsOf(ctx, partition, events, byPlace)
 	if err != nil {
 		return err
 	}

@@ -103,7 +103,7 @@ func (r *streamReader) page(ctx context.Context) (records []daybook.Record, more
 			r.to = head.Version
 		}
 	}
-	records, err = r.driver.recordsOf(ctx, r.id.Partition, events)
+	records, err = r.driver.placedRecordsOf(ctx, r.id.Partition, events)
 	return records, more, err
 }
 
@@ -165,9 +165,9 @@ func readEvent(raw []byte) (*storedEvent, error) {
 	return e, nil
 }
 
-// recordsOf makes records of events of one partition, which follow one another
-// there or in a stream, in either direction.
-func (d *Driver) recordsOf(ctx context.Context, partition string, events []*storedEvent) ([]daybook.Record, error) {
+// placedRecordsOf makes records of events of one partition, and puts those into
+// the log that are not there.
+func (d *Driver) placedRecordsOf(ctx context.Context, partition string, events []*storedEvent) ([]daybook.Record, error) {
 	var entries map[int64]*entryBody
 	if partition != "" {
 		var commits []int64
@@ -179,6 +179,12 @@ func (d *Driver) recordsOf(ctx context.Context, partition string, events []*stor
 			return nil, err
 		}
 	}
+	return d.recordsOf(ctx, partition, events, entries)
+}
+
+// recordsOf makes records of events of one partition, whose commits stand in the
+// log by some entries.
+func (d *Driver) recordsOf(ctx context.Context, partition string, events []*storedEvent, entries map[int64]*entryBody) ([]daybook.Record, error) {
 	headers, err := d.headersOf(ctx, partition, events, entries)
 	if err != nil {
 		return nil, err
