@@ -190,7 +190,7 @@ func (p *plan) takeForeign(e *foreignEvent, stream *streamBody, created bool) {
 	name := uuid.MustParse(e.AggregateID)
 	body := &eventBody{
 		Item: "event", Partition: p.queue.partition, Stream: stream.Name, Number: stream.Changeset, First: stream.Version, Count: 1,
-		Append: uuid.NewSHA1(name, []byte("append "+e.ID)), Event: uuid.NewSHA1(name, []byte(e.ID)), Members: true, OccurredAt: &at,
+		Append: uuid.NewSHA1(name, []byte("append "+partitionID(p.queue.partition)+e.ID)), Event: uuid.NewSHA1(name, []byte(e.ID)), Members: true, OccurredAt: &at,
 	}
 	place, turn := p.head.Places+1, p.head.Turns+1
 	if p.queue.partition == "" {
