@@ -26,6 +26,10 @@ const (
 // server that cannot be had everywhere. Whoever runs it takes the name out.
 var notYetRun = []string{"sqlserver"}
 
+// onDouble are the drivers whose suite has run against a double of the server
+// only. Whoever runs it against the server takes the name out.
+var onDouble = []string{"cosmos"}
+
 func TestTheTableIsWhatTheSuiteFound(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
@@ -113,6 +117,9 @@ func cell(t *testing.T, driver string, found map[string]string, promises []stora
 		case known && outcome != "not offered":
 			t.Errorf("%s: the promise %q is %s", driver, p.Name, outcome)
 		}
+	}
+	if kept > 0 && slices.Contains(onDouble, driver) {
+		return "?"
 	}
 	switch kept {
 	case len(promises):

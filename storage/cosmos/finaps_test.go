@@ -43,8 +43,10 @@ func finapsFixture() map[string][]string {
 			finapsItem(noPartition, ann, 1, "FundsDepositedEvent", "100.50", at(3)),
 			finapsItem(noPartition, ann, 2, "FundsWithdrawnEvent", "7", at(2)), // a time before that of its predecessor
 			finapsItem(noPartition, bob, 0, "BankAccountCreatedEvent", "0", at(2)),
-			fmt.Sprintf(`{"id":"Snapshot|%s[1]","Kind":2,"Type":"BankAccountSnapshot","AggregateType":"BankAccount","PartitionId":"%s","AggregateId":"%s","Index":1,"Timestamp":"2022-02-24T10:00:03Z"}`, ann, noPartition, ann),
-			fmt.Sprintf(`{"id":"Projection|BankAccountProjection|%s","Kind":3,"Type":"BankAccountProjection","AggregateType":"BankAccount","PartitionId":"%s","AggregateId":"%s"}`, ann, noPartition, ann),
+			fmt.Sprintf(`{"id":"Snapshot|%s[1]","Kind":2,"Type":"BankAccountSnapshot","AggregateType":"BankAccount",`+
+				`"PartitionId":"%s","AggregateId":"%s","Index":1,"Timestamp":"2022-02-24T10:00:03Z"}`, ann, noPartition, ann),
+			fmt.Sprintf(`{"id":"Projection|BankAccountProjection|%s","Kind":3,"Type":"BankAccountProjection","AggregateType":"BankAccount",`+
+				`"PartitionId":"%s","AggregateId":"%s"}`, ann, noPartition, ann),
 		},
 		tenant: {finapsItem(tenant, ann, 0, "BankAccountCreatedEvent", "5", at(9))},
 	}
