@@ -61,6 +61,9 @@ func TestTheServiceKeepsEveryPromise(t *testing.T) {
 // token be behind, cuts the pages of queries short or gives empty ones, and
 // leaves out what a batch need not tell.
 func TestEveryPromiseIsKeptWhereTheServiceIsAwkward(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it runs the suite a second time")
+	}
 	d := newDouble(t)
 	d.lagging, d.choppy, d.quiet = true, true, true
 	storagetest.RunDurable(t, func(t *testing.T) (daybook.Driver, func() daybook.Driver) {

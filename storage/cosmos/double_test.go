@@ -32,10 +32,9 @@ var doubleKey = base64.StdEncoding.EncodeToString([]byte("the key of the double,
 // double is an account.
 type double struct {
 	server *httptest.Server
-	// intercept may answer a request instead of the double; set before use.
-	intercept func(s *sighting) *fault
 
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex               // guards all below
+	intercept  func(s *sighting) *fault // may answer a request instead of the double
 	containers map[string]*dContainer
 	databases  map[string]bool
 	count      map[string]int // requests by kind
@@ -70,6 +69,13 @@ func newDouble(t testing.TB) *double {
 	d.server = httptest.NewServer(d)
 	t.Cleanup(d.server.Close)
 	return d
+}
+
+// meet lets a function answer requests instead of the double; nil is none.
+func (d *double) meet(intercept func(s *sighting) *fault) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.intercept = intercept
 }
 
 // container makes another container, and returns the URL of a store in it.
@@ -114,13 +120,14 @@ func (d *double) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := &answer{header: w.Header(), double: d, request: r, body: body}
 	seen := &sighting{method: r.Method, kind: a.kind(), partition: a.partition(), body: body}
-	var f *fault
-	if d.intercept != nil {
-		f = d.intercept(seen)
-	}
 	d.mu.Lock()
 	d.count[seen.kind]++
+	intercept := d.intercept
 	d.mu.Unlock()
+	var f *fault
+	if intercept != nil {
+		f = intercept(seen)
+	}
 	if f != nil {
 		if f.wait != nil {
 			<-f.wait

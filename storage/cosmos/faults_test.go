@@ -82,13 +82,13 @@ func TestAppendIsStoredOnceWhateverHappensToItsRequests(t *testing.T) {
 			t.Run(name+" in partition "+strconv.Quote(partition), func(t *testing.T) {
 				d := newDouble(t)
 				var writes, others atomic.Int64
-				d.intercept = func(s *sighting) *fault {
+				d.meet(func(s *sighting) *fault {
 					switch write := strings.Contains(string(s.body), "resourceBody"); {
 					case write && writes.Add(1)%2 == 0, s.kind == "batch" && !write && others.Add(1)%3 == 0:
 						return &f
 					}
 					return nil
-				}
+				})
 				driver := open(t, d.url("events"), quick())
 				store := daybook.New(driver, nil)
 				var sent []daybook.Append
@@ -139,7 +139,7 @@ func TestDecisionsAreSoundUnderFaultsOfAllKinds(t *testing.T) {
 			}
 		}
 	}()
-	d.intercept = func(s *sighting) *fault {
+	d.meet(func(s *sighting) *fault {
 		if n := <-chance; n%10 == 0 && !healed.Load() {
 			f := faults[names[n/10%uint64(len(names))]]
 			if s.kind != "batch" && (f.cut || f.status == http.StatusRequestTimeout) {
@@ -148,7 +148,7 @@ func TestDecisionsAreSoundUnderFaultsOfAllKinds(t *testing.T) {
 			return &f
 		}
 		return nil
-	}
+	})
 	group, ctx := errgroup.WithContext(t.Context())
 	acknowledged := make(chan daybook.ID, 1000)
 	for worker := range 4 {
@@ -217,12 +217,12 @@ func decideSomething(ctx context.Context, store *daybook.Store, worker, i int, a
 func TestThrottlingThatDoesNotEndIsToldAndLeavesNoTrace(t *testing.T) {
 	d := newDouble(t)
 	var throttle atomic.Bool
-	d.intercept = func(s *sighting) *fault {
+	d.meet(func(s *sighting) *fault {
 		if throttle.Load() && s.kind == "batch" && strings.Contains(string(s.body), "Create") {
 			return &fault{status: http.StatusTooManyRequests, retryAfter: 5 * time.Millisecond}
 		}
 		return nil
-	}
+	})
 	seen := make(chan cosmos.Request, 1000)
 	options := quick()
 	options.Patience = 40 * time.Millisecond
@@ -265,12 +265,12 @@ func TestErrorsOfTheServiceSayWhatToDo(t *testing.T) {
 	} {
 		d := newDouble(t)
 		var on atomic.Bool
-		d.intercept = func(s *sighting) *fault {
+		d.meet(func(s *sighting) *fault {
 			if on.Load() && s.kind == "batch" && strings.Contains(string(s.body), "Create") {
 				return &c.fault
 			}
 			return nil
-		}
+		})
 		store := daybook.New(open(t, d.url("events"), quick()), nil)
 		on.Store(true)
 		_, err := store.Append(t.Context(), daybook.Stream("account-1"), daybook.ExpectAny(), daybook.Event{Type: "deposited"})

@@ -119,7 +119,7 @@ func TestFourProcessesOfWhichOneIsKilledInEachPhaseAgreeOnOneLog(t *testing.T) {
 			var victim *exec.Cmd
 			var begun, killed bool
 			said := map[string]bool{}
-			d.intercept = func(s *sighting) *fault {
+			d.meet(func(s *sighting) *fault {
 				mu.Lock()
 				defer mu.Unlock()
 				if killed || victim == nil || s.kind != "batch" || !bytes.Contains(s.body, []byte("Create")) && !bytes.Contains(s.body, []byte("Hold")) {
@@ -133,7 +133,7 @@ func TestFourProcessesOfWhichOneIsKilledInEachPhaseAgreeOnOneLog(t *testing.T) {
 				killed = true
 				_ = victim.Process.Kill()
 				return &fault{cut: true, after: phase.after}
-			}
+			})
 			say := func(line string) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -250,12 +250,12 @@ func TestCommitThatWasLeftBehindComesIntoTheLogByWhoeverMeetsIt(t *testing.T) {
 // leaveBehind lets a driver store an append, and not put it into the log.
 func leaveBehind(t *testing.T, d *double) daybook.Append {
 	t.Helper()
-	d.intercept = func(s *sighting) *fault {
+	d.meet(func(s *sighting) *fault {
 		if bytes.Contains(s.body, []byte("Daybook|Entry|")) {
 			return &fault{status: 503}
 		}
 		return nil
-	}
+	})
 	options := quick()
 	options.Patience = 20 * time.Millisecond
 	store := daybook.New(open(t, d.url("events"), options), nil)
@@ -263,6 +263,6 @@ func leaveBehind(t *testing.T, d *double) daybook.Append {
 	if _, err := store.AppendAll(t.Context(), a); err == nil || errors.Is(err, daybook.ErrRefused) {
 		t.Fatalf("an append that is not in the log was answered with %v, want an unknown outcome", err)
 	}
-	d.intercept = nil
+	d.meet(nil)
 	return a
 }
