@@ -102,8 +102,9 @@ func (c *compaction) run(ctx context.Context) error {
 	if len(c.targets) == 0 && !pending {
 		return c.removeLeft()
 	}
-	// Readers must know of a deletion before what it took is not there any more.
-	if err := c.writer.markShown(ctx); err != nil {
+	// Readers must know of a deletion before what it took is not there any more, also
+	// those that come after a crash, while the next writer recovers.
+	if err := c.writer.syncMark(ctx); err != nil {
 		return err
 	}
 	segments, err := c.findSegments(ctx)

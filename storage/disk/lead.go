@@ -339,8 +339,23 @@ func (w *writer) write(r *round) error {
 	return nil
 }
 
-// markShown makes sure that the mark tells of all that is shown now.
-func (w *writer) markShown(ctx context.Context) error {
+// syncMark makes sure that the mark on the disk tells of all that is shown now.
+func (w *writer) syncMark(ctx context.Context) error {
+	if err := w.markAgain(ctx); err != nil {
+		return err
+	}
+	err := w.mark.Sync()
+	if err == nil {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unmarked = err // no later sync writes what this one has forgotten
+	return fmt.Errorf("sync %s: %w", endName, err)
+}
+
+// markAgain writes the mark if it tells of less than is shown.
+func (w *writer) markAgain(ctx context.Context) error {
 	w.mu.Lock()
 	if w.unmarked == nil {
 		w.mu.Unlock()

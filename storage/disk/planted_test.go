@@ -168,11 +168,8 @@ var mutants = map[string]mutant{
 	"show again what is hidden":                    {"		x.hidings.show(h.Stream, h.Hiding)\n", ""},
 	"hide what a deletion would have that is lost": {"	x.hidings.forgetDecided()\n", ""},
 	"read on from an END that was replaced":        {"		_ = w.mark.Close() // it was only read from\n		w.mark = nil\n", "		break\n"},
-	"count for a reader what index files count":    {"		l.index.adoptions++\n", ""},
-	"compact what END does not tell of":            {"	if err := c.writer.markShown(ctx); err != nil {\n		return err\n	}\n", ""},
 	"let a reader stay in what was compacted":      {"	if replaced || errors.Is(err, fs.ErrNotExist) {\n", "	if replaced || errors.Is(err, fs.ErrNotExist) {\n		return false, nil\n"},
-	"show a reader what END does not tell of":      {"	case bounded:\n		limit = found.mark.visible\n", "	case bounded:\n"},
-	"tell in END of what is not written":           {"visible: r.end(), synced: r.durable}\n	if", "visible: r.end() + 8, synced: r.durable}\n	if"},
+	"read on from where a compacted segment began": {"		case known && w.log.segments[i].name != f.name:\n			return false, true, nil\n", ""},
 	"leave in the index a note that is taken back": {"	p.newest = s.place\n	t := &p.totals\n	t.LastOrdinal", "	t := &p.totals\n	t.LastOrdinal"},
 }
 

@@ -1,6 +1,7 @@
 package disk_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -131,6 +133,56 @@ func TestReaderThatFoundADamagedEndMarkFollowsTheNextWriter(t *testing.T) {
 	again := open(t, dir, nil)
 	add(t, again, "s-1", event(2))
 	wantRecords(t, "read beside the next writer", wholeLog(t, r), wholeLog(t, again))
+}
+
+// openingFS does something before a segment is opened for the second time: to read
+// its frames.
+type openingFS struct {
+	disk.FS
+	opened int
+	before func()
+}
+
+func (f *openingFS) Open(name string) (disk.File, error) {
+	if strings.HasSuffix(name, ".segment") {
+		if f.opened++; f.opened == 2 {
+			f.before()
+		}
+	}
+	return f.FS.Open(name)
+}
+
+func TestReaderOpensAStoreWhoseTornTailIsCutMeanwhile(t *testing.T) {
+	for _, left := range []int64{64, 64 << 10} {
+		dir := t.TempDir()
+		w := open(t, dir, nil)
+		add(t, w, "s-1", event(1))
+		all := wholeLog(t, w)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.OpenFile(filepath.Join(dir, firstSegment), os.O_WRONLY|os.O_APPEND, 0)
+		if err == nil {
+			_, err = file.Write(bytes.Repeat([]byte{1}, int(left)))
+		}
+		if err := errors.Join(err, file.Close()); err != nil {
+			t.Fatal(err)
+		}
+		fsys := &openingFS{FS: durable.OS, before: func() {
+			next, err := disk.Open(dir, nil)
+			if err == nil {
+				err = next.Close()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}}
+		r := open(t, dir, &disk.Options{FS: fsys, ReadOnly: true})
+		wantRecords(t, "read", wholeLog(t, r), all)
+		if found := r.Recovery(); found.Cut != nil || found.Damage != nil {
+			t.Errorf("the reader tells of what is not there any more: %+v", found)
+		}
+	}
 }
 
 func TestReaderSeesNothingThatIsNotSynced(t *testing.T) {

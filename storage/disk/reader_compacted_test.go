@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/durable/simulated"
 	"github.com/daybook-go/daybook/storage/disk"
 )
 
@@ -230,6 +232,37 @@ func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// A crash may take END back to what was synced of it. Until the next writer has
+// recovered the log, readers see no more than that tells: what was compacted must be
+// deleted there.
+func TestReaderBesideARecoveryKnowsWhatWasDeletedBeforeItWasCompacted(t *testing.T) {
+	for seed := range uint64(20) {
+		machine := simulated.New()
+		mount := machine.Mount()
+		d, err := disk.Open(tortureDir, &disk.Options{FS: mount, SegmentBytes: 1 << 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fillSecrets(t, daybook.New(d, nil))
+		scrub(t, d)
+		all := wholeLog(t, d)
+		machine.Crash(rand.New(rand.NewPCG(seed, 0)), simulated.Journal)
+		_ = d.Close() // of a machine that crashed only the goroutines are left to end
+		if _, err := machine.Mount().Lock(tortureDir + "/LOCK"); err != nil {
+			t.Fatal(err)
+		}
+		r, err := disk.Open(tortureDir, &disk.Options{FS: machine.MountBeside(), ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantRecords(t, fmt.Sprintf("crash %d: read beside who recovers", seed), wholeLog(t, r), all)
+		wantVerified(t, r)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -49,8 +49,11 @@ func (c *compaction) run(d *disk.Driver) {
 func (r *torture) compact() error {
 	c := r.newCompaction()
 	r.letFail()
-	c.run(r.driver)
-	if err := r.judge(c); err != nil || r.reader == nil {
+	seen := r.beside(func() error {
+		c.run(r.driver)
+		return nil
+	})
+	if err := errors.Join(seen, r.judge(c)); err != nil || r.reader == nil {
 		return err
 	}
 	return r.readByAnother()

@@ -64,7 +64,8 @@ func TestFlippedBitsAreFoundAndNamedAndNeverGiveAWrongRecord(t *testing.T) {
 func (r *torture) flipped(found map[string]int) error {
 	names := r.disk.List(tortureDir)
 	name := names[r.random.IntN(len(names))]
-	_, synced := r.disk.Read(filepath.Join(tortureDir, name))
+	seen, synced := r.disk.Read(filepath.Join(tortureDir, name))
+	synced = synced[:min(len(seen), len(synced))] // it may have been written anew, shorter, and not synced
 	if len(synced) == 0 {
 		return nil
 	}

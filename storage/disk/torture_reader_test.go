@@ -82,6 +82,9 @@ func (r *torture) readUpTo(least reach) error {
 			err = r.ask(r.reader.store, h)
 		}
 		if err == nil {
+			err = sameStats(r.reader.store, h)
+		}
+		if err == nil {
 			return nil
 		}
 		// What was asked for may be of more than what was seen before.
@@ -165,24 +168,41 @@ func (r *torture) mayBeSeen(seen *look, end reach) (*history, error) {
 	return h, h.mustShow(seen.log)
 }
 
-// beside does something while another process reads, if there is one.
+// beside does something while another process reads, which may open the store only
+// then.
 func (r *torture) beside(do func() error) error {
-	if r.reader == nil || r.random.IntN(3) == 0 {
-		return do()
-	}
 	var group sync.WaitGroup
-	var seen *look
-	var failed error
-	group.Go(func() { seen, failed = r.reader.look() })
-	r.pauses.Store(1 + r.random.Uint32N(7))
+	seen := r.lookBeside(&group)
+	r.pauses.Store(r.random.Uint32N(8))
 	err := do()
 	group.Wait()
 	r.pauses.Store(0)
-	if failed == nil {
-		_, failed = r.mayBeSeen(seen, reach{})
-	}
-	if failed != nil && !errors.Is(failed, simulated.ErrPowerOff) {
-		return r.ofReader(failed)
+	if failed := seen(); failed != nil && !errors.Is(failed, simulated.ErrPowerOff) {
+		return failed
 	}
 	return err
+}
+
+// lookBeside has another process look at the store, now and then, beside what else
+// goes on. What it returns is called when that has ended, and the model knows of it.
+func (r *torture) lookBeside(group *sync.WaitGroup) (judge func() error) {
+	if len(r.model.deeds) == 0 || r.random.IntN(3) == 0 {
+		return func() error { return nil }
+	}
+	var seen *look
+	var failed error
+	group.Go(func() {
+		if failed = r.startReader(); failed == nil {
+			seen, failed = r.reader.look()
+		}
+	})
+	return func() error {
+		if failed == nil {
+			_, failed = r.mayBeSeen(seen, reach{})
+		}
+		if failed != nil {
+			return r.ofReader(failed)
+		}
+		return nil
+	}
 }

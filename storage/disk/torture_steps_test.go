@@ -116,6 +116,7 @@ func (r *torture) sendTogether(n int) error {
 	}
 	beside := r.readBeside(&group)
 	compacted := r.compactBeside(&group)
+	seen := r.lookBeside(&group)
 	r.pauses.Store(r.random.Uint32N(8))
 	group.Wait()
 	r.pauses.Store(0)
@@ -125,7 +126,7 @@ func (r *torture) sendTogether(n int) error {
 		beside.see(r.model.history)
 	}
 	if err == nil {
-		err = beside.mustFit(r.model.history)
+		err = errors.Join(beside.mustFit(r.model.history), seen())
 	}
 	return errors.Join(err, compacted())
 }

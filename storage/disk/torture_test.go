@@ -379,6 +379,9 @@ func (r *torture) chooseFaults() []*simulated.Fault {
 		if r.random.IntN(3) == 0 {
 			f.Err = fullErrors[r.random.IntN(len(fullErrors))]
 			r.full = true
+			if r.random.IntN(3) == 0 {
+				f.Kind, f.Files = simulated.Write, ofEnd
+			}
 		}
 		r.writesFail = f.Kind != simulated.Open && f.Kind != simulated.Read && f.Kind != simulated.List && f.Kind != simulated.Lock
 	case choice < 19:
@@ -404,6 +407,7 @@ var failing = [...]simulated.Kind{
 }
 
 func ofLog(name string) bool { return strings.HasSuffix(name, ".segment") || name == "END" }
+func ofEnd(name string) bool { return name == "END" }
 func ofCompacted(name string) bool {
 	return strings.Contains(name, ".segment") && strings.Count(strings.TrimSuffix(name, ".new"), ".") > 1
 }

@@ -47,8 +47,8 @@ func readStore(dir string, options *Options) (*scan, *survey, error) {
 			return nil, nil, err
 		}
 		s, err := scanStore(dir, options, &found)
-		if errors.Is(err, fs.ErrNotExist) && attempt < mostLists {
-			continue // a segment was compacted in between
+		if attempt < mostLists && (errors.Is(err, fs.ErrNotExist) || errors.As(err, new(*frameError))) {
+			continue // a segment was compacted in between, or a torn tail was cut off
 		}
 		if err != nil {
 			return nil, nil, err
@@ -59,13 +59,20 @@ func readStore(dir string, options *Options) (*scan, *survey, error) {
 		if err != nil {
 			return nil, nil, errors.Join(err, s.log.close())
 		}
-		if !now.live || found.live {
+		if found.live || !now.live && now.ends(&found) || attempt == mostLists {
 			return s, &found, nil
 		}
 		if err := s.log.close(); err != nil {
 			return nil, nil, err
 		}
 	}
+}
+
+// ends reports whether the log ends where it did at another time, by what the files
+// tell of it.
+func (s *survey) ends(then *survey) bool {
+	n := len(s.found)
+	return n == len(then.found) && s.mark == then.mark && (n == 0 || s.found[n-1].name == then.found[n-1].name && s.found[n-1].size == then.found[n-1].size)
 }
 
 // hold returns the log, with what another process has appended since. It stays
