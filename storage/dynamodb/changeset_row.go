@@ -219,11 +219,12 @@ func (d *details) encode() []byte {
 	if d.eventsApart {
 		flags |= flagEventsApart
 	}
-	rest, deflated := d.rest, false
-	if d.parts > 0 {
-		rest = nil
-	} else if rest, deflated = shorter(d.rest); deflated {
-		flags |= flagDeflated
+	var rest []byte
+	if d.parts == 0 {
+		var deflated bool
+		if rest, deflated = shorter(d.rest); deflated {
+			flags |= flagDeflated
+		}
 	}
 	b := []byte{detailsFormat, flags}
 	for _, n := range [...]int64{

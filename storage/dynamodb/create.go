@@ -63,6 +63,7 @@ func (t *table) Create(ctx context.Context, page *globalorder.StoredPage) error 
 		return err
 	}
 	page.Done = true
+	t.race.win()
 	stored := *page
 	stored.Content = nil
 	t.recent.add(stored)
@@ -193,6 +194,7 @@ func (t *table) commit(ctx context.Context, w *transaction, token daybook.ID) er
 	}
 	if codes := reasonCodes(err); len(codes) == len(w.items) {
 		if codes[0] == codeCondition {
+			t.race.lose(ctx)
 			return globalorder.ErrExists
 		}
 		for i, code := range codes {

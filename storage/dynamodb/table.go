@@ -23,6 +23,7 @@ type table struct {
 
 	recent recent // pages that were read or created
 	names  depths // of the directory
+	race   race   // for the next page
 
 	mu      sync.Mutex          // guards all below
 	foreign map[daybook.ID]bool // appends of EES whose changesets have rows already
