@@ -80,9 +80,14 @@ func (p *parameterList) time(t *time.Time) {
 }
 
 // array begins an array of one dimension that counts from 1, without nulls.
-func (p *parameterList) array(n int, element uint32) (from int) {
+func (p *parameterList) array(n int, element uint32) (from int) { return p.begin(n, element, 0) }
+
+// nullable begins an array that may have nulls.
+func (p *parameterList) nullable(n int, element uint32) (from int) { return p.begin(n, element, 1) }
+
+func (p *parameterList) begin(n int, element, nulls uint32) (from int) {
 	from = len(p.memory)
-	for _, v := range [...]uint32{1, 0, element, uint32(n), 1} {
+	for _, v := range [...]uint32{1, nulls, element, uint32(n), 1} {
 		p.memory = binary.BigEndian.AppendUint32(p.memory, v)
 	}
 	return from
@@ -113,6 +118,15 @@ func (p *parameterList) ids(list []daybook.ID) {
 		p.memory = append(p.memory, list[i][:]...)
 	}
 	p.end(from, pgtype.UUIDArrayOID)
+}
+
+// appendNull adds an element that is null to an array.
+func appendNull(memory []byte) []byte { return binary.BigEndian.AppendUint32(memory, 1<<32-1) }
+
+// appendTime adds an element to an array of times.
+func appendTime(memory []byte, t time.Time) []byte {
+	memory = binary.BigEndian.AppendUint32(memory, 8)
+	return binary.BigEndian.AppendUint64(memory, uint64(t.UnixMicro()-epoch))
 }
 
 // appendText adds an element to an array of texts.

@@ -43,7 +43,7 @@ func (s *events) add(changeset, place, nth int, e *daybook.Event) {
 	if e.ContentType != daybook.ContentTypeJSON {
 		contentType = &e.ContentType
 	}
-	if isText := contentType == nil && utf8.Valid(e.Data) && bytes.IndexByte(e.Data, 0) < 0; isText {
+	if isText(e) {
 		t := string(e.Data)
 		text = &t
 	} else {
@@ -66,6 +66,12 @@ func (s *events) add(changeset, place, nth int, e *daybook.Event) {
 		metadata = e.Context.Metadata
 	}
 	s.metadata = append(s.metadata, metadata)
+}
+
+// isText reports whether the data of an event stand in the column json: else in
+// data.
+func isText(e *daybook.Event) bool {
+	return e.ContentType == daybook.ContentTypeJSON && utf8.Valid(e.Data) && bytes.IndexByte(e.Data, 0) < 0
 }
 
 // notNil returns b, empty where it is nil: a nil one would be null.

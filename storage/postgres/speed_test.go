@@ -27,6 +27,14 @@ func BenchmarkAppend(b *testing.B) {
 				return err
 			})
 		})
+		b.Run(fmt.Sprintf("%d writers, tags and context", writers), func(b *testing.B) {
+			store := daybook.New(open(b, freshSchema(b), nil), nil)
+			eachWriter(b, writers, func(stream string, n int) error {
+				event := daybook.Event{Type: "deposited", Data: data, Tags: []string{stream}, Context: daybook.Context{Who: "ann"}}
+				_, err := store.Append(b.Context(), daybook.Stream(stream), daybook.ExpectVersion(daybook.Version(n)), event)
+				return err
+			})
+		})
 		b.Run(fmt.Sprintf("%d writers, bare", writers), func(b *testing.B) {
 			address := freshSchema(b)
 			d := open(b, address, &postgres.Options{Connections: 32})

@@ -49,7 +49,7 @@ type statements struct {
 func newStatements(schema string, partitionSize int64) statements {
 	s := statements{schema: schema, partitionSize: partitionSize}
 	s.appends = s.in(`SELECT * FROM {schema}.append(` + sqlstore.Parameters("$", 24) + `)`)
-	s.appendKnown = s.in(`SELECT {schema}.append_known(` + sqlstore.Parameters("$", 17) + `)`)
+	s.appendKnown = s.in(`SELECT {schema}.append_known(` + sqlstore.Parameters("$", 23) + `)`)
 	s.importing = s.in(`SELECT {schema}.import(` + sqlstore.Parameters("$", 26) + `)`)
 	s.receipts = s.in(`
 		SELECT e.append_id, e.ordinal, e.partition, e.stream, e.changeset, min(e.version), max(e.count), min(e.position), max(e.position), e.recorded_at

@@ -16,7 +16,7 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	if a.Durability > daybook.DurabilityDisk {
 		return daybook.Receipt{}, d.unsupported(fmt.Sprintf("durability %s", a.Durability))
 	}
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.Receipt{}, err
 	}
 	defer d.calls.Done()

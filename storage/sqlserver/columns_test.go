@@ -58,7 +58,7 @@ func TestEveryColumnThatIsNamedIsThatOfATable(t *testing.T) {
 		columnsIn(uncommented(batch), tables)
 	}
 	s := &d.sql
-	texts := append(script, s.receipts, s.known, s.head, s.end, s.changesets, s.claim, s.deletion, s.deletions, s.hiddenStreams)
+	texts := append(script, s.receipts, s.known, s.stands, s.head, s.end, s.changesets, s.claim, s.deletion, s.deletions, s.hiddenStreams)
 	for _, read := range logReads(noon) {
 		text, _ := d.logQuery(&read.read, 1, 2, 3)
 		texts = append(texts, text)

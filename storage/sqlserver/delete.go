@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // removeAtOnce is about how many rows are removed by one transaction: few
@@ -20,26 +21,26 @@ const removeAtOnce = 1000
 // scrub was asked for or not. What an interruption leaves of them is removed
 // by the next deletion, or by Maintain.
 func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (daybook.DeletionReceipt, error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return daybook.DeletionReceipt{}, err
 	}
 	defer d.calls.Done()
-	expect, place := expectation(deletion.Expect)
+	expect, place := sqlstore.Expectation(deletion.Expect)
 	var repeated, refused bool
-	var version, changeset, first, position int64
+	var head sqlstore.Head
 	var recordedAt sql.NullTime
-	err := d.again(ctx, "delete", func(int) error {
+	err := d.retry.Do(ctx, "delete", func(int) error {
 		id := deletion.Stream
 		row := d.pool.QueryRowContext(ctx, d.sql.deleteStream, d.clock(), deletion.ID[:], id.Partition, id.Name, []byte(id.Partition), []byte(id.Name),
 			expect, place, int64(deletion.Through), deletion.Scrub, deletion.Who, deletion.Why)
-		return row.Scan(&repeated, &refused, &version, &changeset, &first, &position, &recordedAt)
+		return row.Scan(&repeated, &refused, &head.Version, &head.Changeset, &head.First, &head.Position, &recordedAt)
 	})
 	if err != nil {
 		return daybook.DeletionReceipt{}, err
 	}
 	if refused {
-		head := headOf(version, changeset, first, position, recordedAt.Time)
-		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: deletion.Stream, Expect: deletion.Expect, Found: head}
+		head.RecordedAt = recordedAt.Time
+		return daybook.DeletionReceipt{}, &daybook.ConflictError{Stream: deletion.Stream, Expect: deletion.Expect, Found: head.Of()}
 	}
 	if !repeated {
 		// The deletion is made: what fails now is done later.
@@ -49,7 +50,7 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 	}
 	made, err := d.readDeletion(ctx, deletion.ID)
 	if err != nil {
-		return daybook.DeletionReceipt{}, fmt.Errorf("sqlserver: the deletion is made, and its receipt cannot be read: %w", err)
+		return daybook.DeletionReceipt{}, fmt.Errorf("sqlserver: the deletion is made, and its receipt cannot be read: %w", sqlstore.Unrefused(err))
 	}
 	if repeated && !made.Fits(&deletion) {
 		return daybook.DeletionReceipt{}, &daybook.ReusedIDError{ID: deletion.ID, Deletion: true}
@@ -63,7 +64,7 @@ func (d *Driver) DeleteStream(ctx context.Context, deletion daybook.Deletion) (d
 // how many. It may be interrupted: what it did is done. Readers and writers go
 // on meanwhile.
 func (d *Driver) Maintain(ctx context.Context) (rows int64, err error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return 0, err
 	}
 	defer d.calls.Done()
@@ -78,7 +79,7 @@ func (d *Driver) removeHidden(ctx context.Context) (all int64, err error) {
 	}
 	for _, id := range streams {
 		for removed := int64(1); removed > 0; all += removed {
-			err := d.again(ctx, "remove", func(int) error {
+			err := d.retry.Do(ctx, "remove", func(int) error {
 				return d.pool.QueryRowContext(ctx, d.sql.removeHidden, id, removeAtOnce).Scan(&removed)
 			})
 			if err != nil {
@@ -91,7 +92,7 @@ func (d *Driver) removeHidden(ctx context.Context) (all int64, err error) {
 
 // readHidden returns the streams that have hidden events.
 func (d *Driver) readHidden(ctx context.Context) (streams []int64, err error) {
-	err = d.again(ctx, "hidden", func(int) error {
+	err = d.retry.Do(ctx, "hidden", func(int) error {
 		streams = streams[:0]
 		rows, err := d.pool.QueryContext(ctx, d.sql.hiddenStreams)
 		if err != nil {
@@ -111,7 +112,7 @@ func (d *Driver) readHidden(ctx context.Context) (streams []int64, err error) {
 }
 
 func (d *Driver) readDeletion(ctx context.Context, id daybook.ID) (made daybook.RecordedDeletion, err error) {
-	err = d.again(ctx, "deletion", func(int) error {
+	err = d.retry.Do(ctx, "deletion", func(int) error {
 		made, err = scanDeletion(d.pool.QueryRowContext(ctx, d.sql.deletion, id[:]))
 		return err
 	})
@@ -137,45 +138,16 @@ func scanDeletion(row interface{ Scan(into ...any) error }) (d daybook.RecordedD
 
 // ReadDeletions implements daybook.DeletionReader.
 func (d *Driver) ReadDeletions(ctx context.Context, read daybook.DeletionRead) iter.Seq2[daybook.RecordedDeletion, error] {
-	return func(yield func(daybook.RecordedDeletion, error) bool) {
-		for {
-			limit := listPage
-			if read.Limit > 0 {
-				limit = min(limit, read.Limit)
-			}
-			page, err := d.deletionsPage(ctx, &read, limit)
-			if err != nil {
-				yield(daybook.RecordedDeletion{}, err)
-				return
-			}
-			for i := range page {
-				if err := ctx.Err(); err != nil {
-					yield(daybook.RecordedDeletion{}, err)
-					return
-				}
-				if !yield(page[i], nil) {
-					return
-				}
-				read.After = page[i].Receipt.Number
-			}
-			if read.Limit > 0 {
-				if read.Limit -= len(page); read.Limit == 0 {
-					return
-				}
-			}
-			if len(page) < limit {
-				return
-			}
-		}
-	}
+	page := func(limit int) ([]daybook.RecordedDeletion, error) { return d.deletionsPage(ctx, &read, limit) }
+	return sqlstore.Listed(ctx, read.Limit, page, func(last daybook.RecordedDeletion) { read.After = last.Receipt.Number })
 }
 
 func (d *Driver) deletionsPage(ctx context.Context, read *daybook.DeletionRead, limit int) (page []daybook.RecordedDeletion, err error) {
-	if err := d.begin(); err != nil {
+	if err := d.calls.Begin(); err != nil {
 		return nil, err
 	}
 	defer d.calls.Done()
-	err = d.again(ctx, "deletions", func(int) error {
+	err = d.retry.Do(ctx, "deletions", func(int) error {
 		page = page[:0]
 		rows, err := d.pool.QueryContext(ctx, d.sql.deletions, int64(read.After), []byte(read.Stream.Name), []byte(read.Stream.Partition), limit)
 		if err != nil {

@@ -33,7 +33,7 @@ type changesetJSON struct {
 	MetadataAt   *int   `json:"metadata_at,omitempty"`
 	MetadataSize *int   `json:"metadata_size,omitempty"`
 	Append       int    `json:"append,omitempty"` // these three: append
-	Expect       int    `json:"expect"`
+	Expect       int16  `json:"expect"`
 	Place        int64  `json:"place"`
 	AppendID     string `json:"append_id,omitempty"` // from here on: import
 	Ordinal      int64  `json:"ordinal,omitempty"`
@@ -117,16 +117,16 @@ func (p *parts) changeset(c changesetJSON, metadata []byte, claims, releases []d
 
 // arguments returns what the procedure append is called with.
 func (b *batch) arguments(clock any) []any {
-	appends := make([]appendJSON, len(b.entries))
-	p := &parts{streams: streamsJSON(b.together.Streams)}
-	for i, e := range b.entries {
-		appends[i] = appendJSON{N: i + 1, ID: idText(e.append.ID)}
-		p.besides.Condition(i+1, e.append.Condition)
+	appends := make([]appendJSON, len(b.Entries))
+	p := &parts{streams: streamsJSON(b.Together.Streams)}
+	for i, e := range b.Entries {
+		appends[i] = appendJSON{N: i + 1, ID: idText(e.Append.ID)}
+		p.besides.Condition(i+1, e.Append.Condition)
 		nth := 0
-		for j := range e.append.Changesets {
-			c := &e.append.Changesets[j]
-			expect, place := expectation(c.Expect)
-			p.changeset(changesetJSON{Append: i + 1, Stream: b.together.Streams[c.Stream] + 1, Expect: expect, Place: place, Count: len(c.Events)},
+		for j := range e.Append.Changesets {
+			c := &e.Append.Changesets[j]
+			expect, place := sqlstore.Expectation(c.Expect)
+			p.changeset(changesetJSON{Append: i + 1, Stream: b.Together.Streams[c.Stream] + 1, Expect: expect, Place: place, Count: len(c.Events)},
 				c.Metadata, c.Claims, c.Releases, c.References)
 			n := len(p.changesets)
 			p.besides.Demands(n, c.Claims, c.Releases)
@@ -151,23 +151,6 @@ func streamsJSON(streams map[daybook.StreamID]int) []streamJSON {
 	return list
 }
 
-// expectation returns an Expect as the procedures take it.
-func expectation(e daybook.Expect) (expect int, place int64) {
-	version, byVersion := e.Version()
-	number, byChangeset := e.Changeset()
-	switch {
-	case e.None():
-		return 1, 0
-	case e.Exists():
-		return 2, 0
-	case byVersion:
-		return 3, int64(version)
-	case byChangeset:
-		return 4, int64(number)
-	}
-	return 0, 0
-}
-
 // isText reports whether data comes back byte for byte from a column of UTF-8:
 // it is UTF-8, and has no character that is none, which a conversion of the
 // server may not keep.
@@ -182,6 +165,15 @@ func isText(data []byte) bool {
 
 // idText writes an id as CONVERT with style 2 reads it.
 func idText(id daybook.ID) string { return hex.EncodeToString(id[:]) }
+
+// idsText writes ids as the queries for them read them.
+func idsText(ids []daybook.ID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = idText(id)
+	}
+	return sqlstore.JSONText(texts)
+}
 
 // timeLayout writes a time as datetime2(6) reads it.
 const timeLayout = "2006-01-02T15:04:05.000000"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 func TestABatchIsWrittenAsTheProcedureReadsIt(t *testing.T) {
@@ -29,7 +30,7 @@ func TestABatchIsWrittenAsTheProcedureReadsIt(t *testing.T) {
 		},
 	}
 	b := &batch{}
-	b.add(&entry{append: &a})
+	b.Take(sqlstore.NewEntry(&a))
 	arguments := b.arguments("2026-01-01T00:00:00.000000")
 	id := func(of string) string { return idText(daybook.IDOf(of)) }
 	for i, want := range []any{
@@ -94,13 +95,10 @@ func TestAnImportIsWrittenAsTheProcedureReadsIt(t *testing.T) {
 		}}
 		return c
 	}
-	im := &imported{
-		changesets: []daybook.RecordedChangeset{of("one", 5, 50, 70), of("one", 6, 51, 80)},
-		streams:    map[daybook.StreamID]int{daybook.Stream("a"): 0},
-		known:      map[daybook.ID]int{daybook.IDOf("one"): 2},
-	}
-	im.changesets[1].Ordinal = 99
-	arguments := im.arguments(end{position: 60, ordinal: 20})
+	im := sqlstore.NewImported([]daybook.RecordedChangeset{of("one", 5, 50, 70), of("one", 6, 51, 80)})
+	im.Known = map[daybook.ID]int{daybook.IDOf("one"): 2}
+	im.Changesets[1].Ordinal = 99
+	arguments := importArguments(im, sqlstore.End{Position: 60, Ordinal: 20})
 	if arguments[0] != int64(60) {
 		t.Errorf("it follows position %v, want 60", arguments[0])
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // goldenFile has all the SQL that the driver sends. No server has run it here:
@@ -60,7 +61,7 @@ func allSQL(t *testing.T) []string {
 	s := &d.sql
 	for _, each := range []struct{ name, text string }{
 		{"server", serverQuery}, {"migration turn", migrationTurn},
-		{"append", s.appends}, {"import", s.importing}, {"delete stream", s.deleteStream}, {"remove hidden", s.removeHidden},
+		{"append", s.appends}, {"import", s.importing}, {"stands", s.stands}, {"delete stream", s.deleteStream}, {"remove hidden", s.removeHidden},
 		{"receipts", s.receipts}, {"known", s.known}, {"head", s.head}, {"end", s.end}, {"changesets", s.changesets}, {"claim", s.claim},
 		{"deletion", s.deletion}, {"deletions", s.deletions}, {"hidden streams", s.hiddenStreams}, {"counts", s.counts},
 	} {
@@ -98,7 +99,7 @@ type logRead struct {
 // logReads returns reads of the log with every part that a filter can have.
 func logReads(until time.Time) []logRead {
 	items := []daybook.QueryItem{{Types: []string{"opened", "closed"}}, {Types: []string{"deposited"}, Tags: []string{"a", "b"}}, {Tags: []string{"c"}}}
-	many := make([]daybook.QueryItem, maxBranches+1)
+	many := make([]daybook.QueryItem, sqlstore.MaxBranches+1)
 	for i := range many {
 		many[i].Types = []string{fmt.Sprint("type", i)}
 	}

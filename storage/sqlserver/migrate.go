@@ -136,10 +136,7 @@ func Migrate(ctx context.Context, url string, options *Options) (found int, err 
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
-		d.end()
-		_ = d.pool.Close()
-	}()
+	defer d.Close()
 	found, err = d.migrate(ctx)
 	if err != nil {
 		return found, explained(err, d.options.Schema)

@@ -16,8 +16,8 @@ func heldQueue() (q *queue, sent chan *batch, letGo chan struct{}) {
 	q = &queue{send: func(_ context.Context, b *batch) {
 		sent <- b
 		<-letGo
-		for _, e := range b.entries {
-			e.receipt.AppendID = e.append.ID
+		for _, e := range b.Entries {
+			e.Receipt.AppendID = e.Append.ID
 		}
 	}}
 	return q, sent, letGo
@@ -49,8 +49,8 @@ func TestWhatComesWhileABatchIsOnItsWayGoesTogether(t *testing.T) {
 		})
 	}
 	start(depositTo("first", daybook.ExpectAny(), 1))
-	if b := <-sent; len(b.entries) != 1 {
-		t.Errorf("the first, which finds nobody before it, goes with %d others", len(b.entries)-1)
+	if b := <-sent; len(b.Entries) != 1 {
+		t.Errorf("the first, which finds nobody before it, goes with %d others", len(b.Entries)-1)
 	}
 	const others = 20
 	for i := range others {
@@ -60,12 +60,12 @@ func TestWhatComesWhileABatchIsOnItsWayGoesTogether(t *testing.T) {
 	start(depositTo("other0", daybook.ExpectNone(), 1)) // it may hang on one of those before
 	q.waitFor(t, others+1)
 	letGo <- struct{}{}
-	if b := <-sent; len(b.entries) != others {
-		t.Errorf("%d go together, want %d", len(b.entries), others)
+	if b := <-sent; len(b.Entries) != others {
+		t.Errorf("%d go together, want %d", len(b.Entries), others)
 	}
 	letGo <- struct{}{}
-	if b := <-sent; len(b.entries) != 1 {
-		t.Errorf("%d go last, want the one that depends on another", len(b.entries))
+	if b := <-sent; len(b.Entries) != 1 {
+		t.Errorf("%d go last, want the one that depends on another", len(b.Entries))
 	}
 	letGo <- struct{}{}
 	running.Wait()
@@ -109,23 +109,4 @@ func TestAnAppendThatIsGivenUpIsRefusedUntilItIsSentAndUnknownAfterwards(t *test
 		t.Error(err)
 	}
 	running.Wait()
-}
-
-func TestABatchIsNotLargerThanItMayBe(t *testing.T) {
-	b := &batch{}
-	large := depositTo("large", daybook.ExpectAny(), 1)
-	if !b.add(&entry{append: &large, bytes: maxBytes + 1}) {
-		t.Error("an append that is larger than a batch cannot be sent at all")
-	}
-	small := depositTo("small", daybook.ExpectAny(), 1)
-	if b.add(&entry{append: &small}) {
-		t.Error("a batch that is too large already takes in another append")
-	}
-	b = &batch{}
-	for i := range maxEntries + 1 {
-		a := depositTo(fmt.Sprint("s", i), daybook.ExpectAny(), 1)
-		if added := b.add(&entry{append: &a, events: 1}); added != (i < maxEntries) {
-			t.Fatalf("append %d is taken in: %t", i+1, added)
-		}
-	}
 }

@@ -15,13 +15,13 @@ import (
 	"database/sql"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
 	"github.com/microsoft/go-mssqldb/msdsn"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // Driver is a store in a SQL Server database.
@@ -30,13 +30,9 @@ type Driver struct {
 	sql     statements
 	options Options
 	queue   queue
-	bell    bell
-
-	life   context.Context // ends with Close
-	end    context.CancelFunc
-	mu     sync.Mutex     // guards closed, and calls when it is set
-	calls  sync.WaitGroup // what runs
-	closed bool
+	bell    sqlstore.Bell
+	calls   *sqlstore.Calls
+	retry   sqlstore.Retry
 }
 
 // Options of a Driver. Nil and zero fields mean the defaults.
@@ -77,8 +73,7 @@ func Open(ctx context.Context, url string, options *Options) (*Driver, error) {
 		return nil, err
 	}
 	if err := d.prepare(ctx); err != nil {
-		d.end()
-		_ = d.pool.Close()
+		_ = d.Close()
 		return nil, explained(err, d.options.Schema)
 	}
 	return d, nil
@@ -133,9 +128,9 @@ func (d *Driver) over(pool *sql.DB) {
 	d.pool = pool
 	d.pool.SetMaxOpenConns(d.options.Connections)
 	d.pool.SetMaxIdleConns(d.options.Connections)
-	d.life, d.end = context.WithCancel(context.Background())
 	d.sql = newStatements(d.options.Schema)
-	d.queue.send, d.bell.driver = d.send, d
+	d.calls, d.queue.send = sqlstore.NewCalls(context.Background()), d.send
+	d.retry = d.retries()
 }
 
 // prepare finds out what is connected to, and sees to the tables.
@@ -164,27 +159,10 @@ func (d *Driver) Name() string { return "sqlserver" }
 
 // Close lets running calls end and closes the connections.
 func (d *Driver) Close() error {
-	d.mu.Lock()
-	was := d.closed
-	d.closed = true
-	d.mu.Unlock()
-	if was {
+	if !d.calls.Close() {
 		return nil
 	}
-	d.end()
-	d.calls.Wait()
 	return d.pool.Close()
-}
-
-// begin lets a call run that Close waits for; the caller calls d.calls.Done.
-func (d *Driver) begin() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return daybook.ErrClosed
-	}
-	d.calls.Add(1)
-	return nil
 }
 
 // clock returns the time to record at, as a text; nil is the server's.

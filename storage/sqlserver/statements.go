@@ -2,10 +2,9 @@ package sqlserver
 
 import (
 	"embed"
-	"fmt"
-	"io/fs"
-	"path"
 	"strings"
+
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 // schemaFiles are the tables, functions, procedures and views of a store, an
@@ -37,17 +36,17 @@ FROM sys.databases d WHERE d.database_id = DB_ID()`
 // statements are the SQL that the driver sends, for one schema.
 type statements struct {
 	schema, resource                                                                          string // as SQL has them: a name, and a text
-	appends, importing, deleteStream, removeHidden                                            string
+	appends, importing, stands, deleteStream, removeHidden                                    string
 	receipts, known, head, end, changesets, claim, deletion, deletions, hiddenStreams, counts string
 }
 
 func newStatements(schema string) statements {
 	s := statements{schema: quotedName(schema), resource: quotedText("daybook " + schema)}
 	// https://learn.microsoft.com/sql/t-sql/language-elements/execute-transact-sql
-	s.appends = s.in(`EXEC {schema}.append ` + parameters(8))
-	s.importing = s.in(`EXEC {schema}.import ` + parameters(6))
-	s.deleteStream = s.in(`EXEC {schema}.delete_stream ` + parameters(12))
-	s.removeHidden = s.in(`EXEC {schema}.remove_hidden ` + parameters(2))
+	s.appends = s.in(`EXEC {schema}.append ` + sqlstore.Parameters("@p", 8))
+	s.importing = s.in(`EXEC {schema}.import ` + sqlstore.Parameters("@p", 6))
+	s.deleteStream = s.in(`EXEC {schema}.delete_stream ` + sqlstore.Parameters("@p", 12))
+	s.removeHidden = s.in(`EXEC {schema}.remove_hidden ` + sqlstore.Parameters("@p", 2))
 	const ids = `(SELECT CONVERT(binary(16), j.value, 2) FROM OPENJSON(@p1) j)`
 	s.receipts = s.in(`
 		SELECT r.append_id, r.ordinal, s.partition_key, s.name_key, r.number, r.[first], r.[count], r.first_position, r.last_position, r.recorded_at
@@ -63,6 +62,9 @@ func newStatements(schema string) statements {
 		JOIN {schema}.streams s ON s.id = r.stream_id
 		ORDER BY r.append_id, r.ordinal`)
 	s.known = s.in(`SELECT e.append_id, MAX(e.nth) FROM {schema}.events e WHERE e.append_id IN ` + ids + ` GROUP BY e.append_id`)
+	s.stands = s.in(`
+		SELECT CASE WHEN EXISTS (SELECT 1 FROM {schema}.events e WHERE e.position = @p2 AND e.append_id = @p1)
+			OR EXISTS (SELECT 1 FROM {schema}.deleted_changesets d WHERE d.append_id = @p1 AND d.last_position = @p2) THEN 1 ELSE 0 END`)
 	s.head = s.in(`
 		SELECT h.version, h.changeset, h.[first], h.position, h.recorded_at
 		FROM {schema}.streams s CROSS APPLY {schema}.head(s.id) h WHERE s.partition_key = CAST(@p1 AS varbinary(256)) AND s.name_key = @p2`)
@@ -110,33 +112,9 @@ func quotedName(name string) string { return "[" + strings.ReplaceAll(name, "]",
 // quotedText writes a text as SQL reads it.
 func quotedText(text string) string { return "N'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// parameters returns "@p1, @p2, …".
-func parameters(n int) string {
-	var b strings.Builder
-	for i := range n {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		fmt.Fprintf(&b, "@p%d", i+1)
-	}
-	return b.String()
-}
-
 // script returns the SQL of the files in a folder of schemaFiles, in the order
 // of their names: each a batch of its own, since what makes a function, a
 // procedure or a view must be the first of its batch.
 func (s statements) script(folder string) ([]string, error) {
-	files, err := fs.ReadDir(schemaFiles, path.Join("schema", folder))
-	if err != nil {
-		return nil, err
-	}
-	var batches []string
-	for _, file := range files {
-		text, err := schemaFiles.ReadFile(path.Join("schema", folder, file.Name()))
-		if err != nil {
-			return nil, err
-		}
-		batches = append(batches, s.in(string(text)))
-	}
-	return batches, nil
+	return sqlstore.Scripts(schemaFiles, "schema/"+folder, s.in)
 }

@@ -14,6 +14,7 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/daybook-go/daybook"
+	"github.com/daybook-go/daybook/internal/sqlstore"
 )
 
 var noon = time.Date(2026, 5, 6, 12, 0, 0, 123_456_000, time.UTC)
@@ -32,7 +33,7 @@ func batchOf(t *testing.T, appends ...daybook.Append) *batch {
 	t.Helper()
 	b := &batch{}
 	for i := range appends {
-		if !b.add(&entry{append: &appends[i]}) {
+		if !b.Take(sqlstore.NewEntry(&appends[i])) {
 			t.Fatalf("append %d does not go with those before", i+1)
 		}
 	}
@@ -59,30 +60,30 @@ func TestAReceiptFollowsFromWhereEverythingEndedBefore(t *testing.T) {
 	})
 	together := batchOf(t, a, b, c)
 	d.send(t.Context(), together)
-	first, second, third := together.entries[0], together.entries[1], together.entries[2]
+	first, second, third := together.Entries[0], together.Entries[1], together.Entries[2]
 	stream := a.Changesets[0].Stream
 	want := daybook.Receipt{AppendID: a.ID, RecordedAt: noon, Durability: daybook.DurabilityDisk, Changesets: []daybook.ChangesetReceipt{
 		{Stream: stream, Number: 4, Ordinal: 41, First: 8, Last: 9, FirstPosition: 101, LastPosition: 102},
 	}}
-	if first.err != nil || !reflect.DeepEqual(first.receipt, want) {
-		t.Errorf("the first gets %+v, %v\nwant %+v", first.receipt, first.err, want)
+	if first.Err != nil || !reflect.DeepEqual(first.Receipt, want) {
+		t.Errorf("the first gets %+v, %v\nwant %+v", first.Receipt, first.Err, want)
 	}
 	want = daybook.Receipt{AppendID: c.ID, RecordedAt: noon, Durability: daybook.DurabilityDisk, Changesets: []daybook.ChangesetReceipt{
 		{Stream: stream, Number: 5, Ordinal: 42, First: 10, Last: 12, FirstPosition: 103, LastPosition: 105},
 	}}
-	if third.err != nil || !reflect.DeepEqual(third.receipt, want) {
-		t.Errorf("the third gets %+v, %v\nwant %+v", third.receipt, third.err, want)
+	if third.Err != nil || !reflect.DeepEqual(third.Receipt, want) {
+		t.Errorf("the third gets %+v, %v\nwant %+v", third.Receipt, third.Err, want)
 	}
 	var conflict *daybook.ConflictError
-	if !errors.As(second.err, &conflict) {
-		t.Fatalf("the second gets %v, want *daybook.ConflictError", second.err)
+	if !errors.As(second.Err, &conflict) {
+		t.Fatalf("the second gets %v, want *daybook.ConflictError", second.Err)
 	}
 	head := daybook.Head{Version: 9, Changeset: 4, First: 2, Position: 55, RecordedAt: noon}
 	if conflict.Stream != b.Changesets[0].Stream || conflict.Found != head || !conflict.Expect.None() {
 		t.Errorf("the conflict is %+v", conflict)
 	}
-	if d.bell.end != 105 {
-		t.Errorf("those who wait are told of position %d, want 105", d.bell.end)
+	if d.bell.End() != 105 {
+		t.Errorf("those who wait are told of position %d, want 105", d.bell.End())
 	}
 }
 
@@ -110,7 +111,7 @@ func TestEachRefusalIsTheErrorOfItsAppend(t *testing.T) {
 		},
 		&daybook.ConflictError{Stream: fresh.Changesets[0].Stream, Expect: daybook.ExpectExists()},
 	} {
-		if got := b.entries[i].err; !reflect.DeepEqual(got, want) {
+		if got := b.Entries[i].Err; !reflect.DeepEqual(got, want) {
 			t.Errorf("append %d gets %#v\nwant %#v", i+1, got, want)
 		}
 	}
@@ -222,7 +223,7 @@ func TestARecordIsReadFromItsRow(t *testing.T) {
 
 func TestAQueryOfManyItemsIsSelectedByTheDriver(t *testing.T) {
 	read := daybook.LogRead{Limit: 1}
-	for range maxBranches + 1 {
+	for range sqlstore.MaxBranches + 1 {
 		read.Filter.Query.Items = append(read.Filter.Query.Items, daybook.QueryItem{Types: []string{"closed"}})
 	}
 	opened, closed := recordRow(11, 5, 0), recordRow(12, 6, 1)

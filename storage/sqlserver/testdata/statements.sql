@@ -803,6 +803,10 @@ GO
 -- import
 EXEC [day]]book's].import @p1, @p2, @p3, @p4, @p5, @p6
 GO
+-- stands
+SELECT CASE WHEN EXISTS (SELECT 1 FROM [day]]book's].events e WHERE e.position = @p2 AND e.append_id = @p1)
+			OR EXISTS (SELECT 1 FROM [day]]book's].deleted_changesets d WHERE d.append_id = @p1 AND d.last_position = @p2) THEN 1 ELSE 0 END
+GO
 -- delete stream
 EXEC [day]]book's].delete_stream @p1, @p2, @p3, @p4, @p5, @p6, @p7, @p8, @p9, @p10, @p11, @p12
 GO

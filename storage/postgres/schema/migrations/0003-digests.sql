@@ -13,3 +13,5 @@ CREATE UNIQUE INDEX claims_are_unique ON {schema}.claims (partition, {schema}.cl
 DROP INDEX {schema}.stream_references_are_kept_once;
 CREATE UNIQUE INDEX stream_references_are_kept_once ON {schema}.stream_references
     ({schema}.digest(partition || '/' || stream), {schema}.digest(to_partition || '/' || to_stream), partition, to_partition);
+
+DROP FUNCTION {schema}.append_known; -- it takes more now
