@@ -47,6 +47,10 @@ var arrows = map[string][]string{
 	"internal/jsonform":          {},
 	"aggregate":                  {".", "codec", "internal/deciding", "internal/jsonform"},
 	"livestate":                  {".", "codec", "internal/deciding", "internal/durable", "internal/jsonform"},
+	"channel":                    {"."},
+	"channel/sns":                {".", "internal/wire", "github.com/aws/aws-sdk-go-v2", "github.com/aws/smithy-go"},
+	"hosting/*":                  {"*"},
+	"deploy/*":                   {"*"}, // tests of templates
 	"cmd/*":                      {"*"},
 	"examples/*":                 {"*"},
 	"storage/cosmos": {
