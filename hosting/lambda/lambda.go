@@ -18,6 +18,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -91,6 +92,7 @@ type Function struct {
 	indexer Indexer // nil: the storage needs none
 	api     *httpapi.Handler
 	options Options
+	running sync.RWMutex // is read-locked by each event that is being answered
 }
 
 // New returns a function on store, whose driver is given besides since an
@@ -134,9 +136,12 @@ func New(store *daybook.Store, driver daybook.Driver, options *Options) (*Functi
 	return f, nil
 }
 
-// Start answers events until the runtime ends the process. It does not return.
+// Start answers the events of the runtime until ctx ends, and those that are
+// being answered then. It is called once in a process, which should end after it.
 func Start(ctx context.Context, f *Function) {
-	lambda.StartWithOptions(f, lambda.WithContext(ctx))
+	go lambda.StartWithOptions(f, lambda.WithContext(context.WithoutCancel(ctx)))
+	<-ctx.Done()
+	f.running.Lock() // for ever: no other event is begun
 }
 
 // event is what tells the kinds of events apart.
@@ -155,6 +160,8 @@ type event struct {
 // Invoke answers one event. An error means that the event was not dealt with;
 // Lambda hands it in again where it does so for that kind.
 func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	f.running.RLock()
+	defer f.running.RUnlock()
 	var e event
 	if err := json.Unmarshal(payload, &e); err != nil {
 		return nil, fmt.Errorf("the event is not what Lambda sends: %w", err)

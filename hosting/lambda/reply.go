@@ -13,11 +13,11 @@ import (
 )
 
 // What Lambda hands on of a reply, in bytes: largestReply of JSON, the body in
-// it as a text or in base64. largestPage is a page of records that fits in
-// either way.
+// it as a text or in base64. A page of records that has reached largestPage
+// fits in either way, unless its last record is larger than a megabyte.
 const (
 	largestReply = 6<<20 - 4<<10
-	largestPage  = 4 << 20
+	largestPage  = 3 << 20
 )
 
 // errTooLarge ends a reply that Lambda would not hand on.
