@@ -20,6 +20,15 @@ const (
 // formatNames are the words of the parameter format.
 var formatNames = map[string]string{"json": formatJSON, "ndjson": formatNDJSON, "sse": formatSSE}
 
+// recordFormat returns the media type in which the request wants records. What
+// does not end is not offered where replies leave as a whole.
+func (x *exchange) recordFormat() (string, error) {
+	if x.handler.options.WholeReplies {
+		return x.format(formatJSON, formatNDJSON)
+	}
+	return x.format(formatJSON, formatNDJSON, formatSSE)
+}
+
 // format returns which of the offered media types the request wants: the one
 // that the parameter format names, else the one that the header Accept likes
 // best, else the first.

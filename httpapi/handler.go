@@ -53,6 +53,12 @@ type Options struct {
 	// Heartbeat is how long a live stream, or a read as NDJSON that looks for
 	// the next record, may stay silent. Default 15 s.
 	Heartbeat time.Duration
+	// MaxWait is the longest that /position waits. Default, and at most, 60 s.
+	MaxWait time.Duration
+	// WholeReplies says that whatever hands the replies on does so only when
+	// they have ended. Live streams, which do not end, are then not offered: who
+	// asks for one is told what is.
+	WholeReplies bool
 	// TrustedOrigins are origins ("https://console.example.org") whose pages
 	// may write although they come from elsewhere. Other pages that a browser
 	// shows are refused; programs send no origin and are not.
@@ -96,6 +102,7 @@ func New(store *daybook.Store, options *Options) *Handler {
 	byDefault(&o.WriteTimeout, 30*time.Second)
 	byDefault(&o.SlowReader, 10*time.Second)
 	byDefault(&o.Heartbeat, 15*time.Second)
+	byDefault(&o.MaxWait, longestWait)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

@@ -55,7 +55,7 @@ func (h *Handler) position(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(x.context(), min(wait, longestWait))
+	ctx, cancel := context.WithTimeout(x.context(), min(wait, longestWait, h.options.MaxWait))
 	defer cancel()
 	defer context.AfterFunc(draining(x.context()), cancel)()
 	for {

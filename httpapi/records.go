@@ -18,7 +18,7 @@ func (h *Handler) streamRecords(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	format, err := x.format(formatJSON, formatNDJSON, formatSSE)
+	format, err := x.recordFormat()
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (h *Handler) logRecords(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	format, err := x.format(formatJSON, formatNDJSON, formatSSE)
+	format, err := x.recordFormat()
 	switch {
 	case err != nil:
 		return err

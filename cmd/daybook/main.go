@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/daybook-go/daybook/storage/disk"
@@ -21,7 +22,12 @@ func runProgram(files disk.FS) (exit int) {
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
 	p := &program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, files: files}
-	return p.run(ctx, os.Args[1:])
+	args := os.Args[1:]
+	// Lambda starts a program of this name, and gives it no arguments.
+	if filepath.Base(os.Args[0]) == "bootstrap" && len(args) == 0 {
+		args = []string{"lambda"}
+	}
+	return p.run(ctx, args)
 }
 
 // program is what the subcommands share: where they read and write, and the

@@ -17,14 +17,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetErr(p.stderr)
 	// What goes wrong before a subcommand has begun is wrong usage.
 	begun := false
-	for _, command := range root.Commands() {
-		if do := command.RunE; do != nil {
-			command.RunE = func(command *cobra.Command, args []string) error {
-				begun = true
-				return do(command, args)
-			}
-		}
-	}
+	noteBeginning(root, &begun)
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -34,6 +27,19 @@ func (p *program) run(ctx context.Context, args []string) int {
 		err = wrongUsage(command, err)
 	}
 	return p.report(ctx, err)
+}
+
+// noteBeginning sets begun when a subcommand begins.
+func noteBeginning(of *cobra.Command, begun *bool) {
+	for _, command := range of.Commands() {
+		if do := command.RunE; do != nil {
+			command.RunE = func(command *cobra.Command, args []string) error {
+				*begun = true
+				return do(command, args)
+			}
+		}
+		noteBeginning(command, begun)
+	}
 }
 
 func (p *program) rootCommand() *cobra.Command {
@@ -71,7 +77,7 @@ document a line. "daybook help exit-codes" tells what scripts can rely on.`,
 		p.appendCommand(), p.readCommand(), p.logCommand(), p.streamsCommand(),
 		p.serveCommand(), p.statsCommand(), p.verifyCommand(), p.backupCommand(), p.restoreCommand(), p.reindexCommand(),
 		p.deleteCommand(), p.retainCommand(), p.deletionsCommand(), p.compactCommand(),
-		p.migrateCommand(), p.maintainCommand(),
+		p.migrateCommand(), p.maintainCommand(), p.lambdaCommand(), p.azureFunctionsCommand(), p.deadLettersCommand(),
 		p.exportCommand(), p.importCommand(), p.versionCommand(),
 		storesTopic(), exitCodesTopic(),
 	)
