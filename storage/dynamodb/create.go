@@ -20,6 +20,17 @@ import (
 // token, so the service answers a repeat of it as it answered the first.
 func (t *table) Create(ctx context.Context, page *globalorder.StoredPage) error {
 	settlement := page.Content.Settlement()
+	if t.adopts(settlement) {
+		// What stands in the transaction depends on what it changes: an attempt of
+		// it that was applied must be found before another one is made.
+		head, err := t.get(ctx, keyOf(pagesKey(blockOf(page.Number)), partNumber(page.Number, 0)), attrParts)
+		if err != nil {
+			return err
+		}
+		if head != nil {
+			return globalorder.ErrExists
+		}
+	}
 	if err := t.shelve(ctx, settlement); err != nil {
 		return err
 	}
@@ -69,6 +80,11 @@ func (t *table) Create(ctx context.Context, page *globalorder.StoredPage) error 
 	t.recent.add(stored)
 	t.forget(adopted)
 	return nil
+}
+
+// adopts reports whether changesets of EES are among those of a page.
+func (t *table) adopts(s *globalorder.Settlement) bool {
+	return slices.ContainsFunc(s.Changesets, func(c *globalorder.PlacedChangeset) bool { return t.isForeign(c.AppendID) })
 }
 
 // writeChangesets adds the rows of the changesets, and returns the append ids of

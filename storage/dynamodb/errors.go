@@ -59,6 +59,17 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns what went wrong underneath.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
+// ContendedError says that other transactions were in the way, in all attempts.
+// What was sent may have been done by an earlier one.
+type ContendedError struct{ Err error }
+
+func (e *ContendedError) Error() string {
+	return "dynamodb: other transactions were in the way, each time: too many processes append at once"
+}
+
+// Unwrap returns what the service said.
+func (e *ContendedError) Unwrap() error { return e.Err }
+
 // FullError says that a stream has reached the 10 GB that the service keeps of
 // one partition key of a table with local indexes. It matches daybook.ErrFull.
 type FullError struct{ Err error }
@@ -107,7 +118,6 @@ var hints = map[string]string{
 	"LimitExceededException":          "the account has reached a limit of the service",
 	"ValidationException":             "",
 	"SerializationException":          "",
-	"IdempotentParameterMismatch":     "",
 	"TransactionCanceledException":    "",
 	"ConditionalCheckFailedException": "",
 }
@@ -179,6 +189,8 @@ func explained(err error) error {
 		return context.DeadlineExceeded
 	case isThrottled(err):
 		return &ThrottledError{Err: err}
+	case isContended(err):
+		return &ContendedError{Err: err}
 	case slices.Contains(reasonCodes(err), codeCollection):
 		return &FullError{Err: err}
 	case errors.As(err, &service):

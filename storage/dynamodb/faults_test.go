@@ -50,11 +50,11 @@ func (a *attempts) take() []dynamodb.Attempt {
 
 func TestAppendWhoseRequestFailsOnceIsStoredOnce(t *testing.T) {
 	for name, what := range map[string]fault{
-		"throttled": throttle, "cancelled for want of capacity": cancel, "an inner error": refuse, "cut before": cutUnapplied,
+		"throttled": throttle, "cancelled for want of capacity": cancel, "cancelled for another transaction": conflict, "an inner error": refuse, "cut before": cutUnapplied,
 		"cut when applied": cutApplied, "an inner error when applied": errorApplied,
 	} {
 		for _, operation := range []string{"TransactWriteItems", "UpdateItem", "GetItem", "Query"} {
-			if what == cancel && operation != "TransactWriteItems" {
+			if (what == cancel || what == conflict) && operation != "TransactWriteItems" {
 				continue
 			}
 			t.Run(name+" "+operation, func(t *testing.T) {
@@ -78,8 +78,8 @@ func TestAppendWhoseRequestFailsOnceIsStoredOnce(t *testing.T) {
 				for _, attempt := range seen.take() {
 					if attempt.Err != nil && attempt.Operation == operation {
 						told++
-						if attempt.Throttled != (what == throttle || what == cancel) {
-							t.Errorf("the attempt %+v is told as throttled: %t", attempt, attempt.Throttled)
+						if attempt.Throttled != (what == throttle || what == cancel) || attempt.Contended != (what == conflict) {
+							t.Errorf("the attempt %+v is told as throttled: %t, as contended: %t", attempt, attempt.Throttled, attempt.Contended)
 						}
 					}
 				}
@@ -121,6 +121,28 @@ func TestTableWithoutCapacityIsToldApartFromConflicts(t *testing.T) {
 	}
 	dry = false
 	mustAppend(t, d, appendOf(changeset("a", "ours", 1)))
+}
+
+func TestTransactionsThatAreAlwaysInTheWayRefuseNothing(t *testing.T) {
+	busy := false
+	proxy := startProxy(t, func(r *request) fault {
+		if busy && r.operation == "TransactWriteItems" {
+			return conflict
+		}
+		return pass
+	})
+	d := open(t, urlOf(proxy, freshTable(t)), dynamodb.Options{Attempts: 2, Patience: 1})
+	mustAppend(t, d, appendOf(changeset("a", "ours", 1)))
+	busy = true
+	a := appendOf(changeset("a", "ours", 1))
+	var contended *dynamodb.ContendedError
+	if _, err := d.Append(t.Context(), a); !errors.As(err, &contended) || errors.Is(err, daybook.ErrRefused) {
+		t.Errorf("the error is %v, want that others were in the way, and the outcome unknown", err)
+	}
+	busy = false
+	if receipt := mustAppend(t, d, a); receipt.Repeated {
+		t.Errorf("the receipt is %+v, though nothing had been stored", receipt)
+	}
 }
 
 func TestRefusalBehindAnAttemptThatWasAppliedRefusesNothing(t *testing.T) {

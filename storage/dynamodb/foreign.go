@@ -24,6 +24,10 @@ type foreign struct {
 	number  int64
 	ordinal daybook.Ordinal // 0 where EES's indexer has given none
 	at      int64           // its timestamp, in microseconds
+
+	// What inOrder sorts by: the lowest ordinal from here on in the stream, and
+	// where there is none the latest time up to here.
+	before, since int64
 }
 
 // foreignOf returns what a row of EES is; false where it is something else.
@@ -52,33 +56,27 @@ func timeOf(r row) time.Time {
 // only goes by what never changes, so it comes to the same each time.
 func inOrder(all []foreign) {
 	slices.SortFunc(all, func(a, b foreign) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.number, b.number)) })
-	type rank struct{ ordinal, at int64 }
-	ranks := map[foreign]rank{}
 	for to := len(all); to > 0; {
 		from := to - 1
 		for from > 0 && all[from-1].key == all[to-1].key {
 			from--
 		}
-		next, latest := int64(math.MaxInt64), int64(math.MinInt64)
+		before, latest := int64(math.MaxInt64), int64(math.MinInt64)
 		for i := to - 1; i >= from; i-- {
 			if all[i].ordinal > 0 {
-				next = min(next, int64(all[i].ordinal))
+				before = min(before, int64(all[i].ordinal))
 			}
-			ranks[all[i]] = rank{ordinal: next}
+			all[i].before, all[i].since = before, 0
 		}
 		for i := from; i < to; i++ {
-			latest = max(latest, all[i].at)
-			r := ranks[all[i]]
-			if r.ordinal == math.MaxInt64 {
-				r.at = latest
+			if latest = max(latest, all[i].at); all[i].before == math.MaxInt64 {
+				all[i].since = latest
 			}
-			ranks[all[i]] = r
 		}
 		to = from
 	}
 	slices.SortFunc(all, func(a, b foreign) int {
-		x, y := ranks[a], ranks[b]
-		return cmp.Or(cmp.Compare(x.ordinal, y.ordinal), cmp.Compare(x.at, y.at), cmp.Compare(a.key, b.key), cmp.Compare(a.number, b.number))
+		return cmp.Or(cmp.Compare(a.before, b.before), cmp.Compare(a.since, b.since), cmp.Compare(a.key, b.key), cmp.Compare(a.number, b.number))
 	})
 }
 

@@ -18,6 +18,7 @@ const (
 	pass         fault = iota
 	throttle           // the service has no capacity; nothing was done
 	cancel             // a transaction was cancelled for want of capacity
+	conflict           // a transaction was cancelled because of another one
 	refuse             // an inner error of the service; nothing was done
 	cutApplied         // it was done, and the answer is lost
 	cutUnapplied       // it never arrived
@@ -58,6 +59,11 @@ func startProxy(t testing.TB, decide func(r *request) fault) string {
 			w.WriteHeader(400)
 			fmt.Fprint(w, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"Transaction cancelled [ThrottlingError, None]",
 				"CancellationReasons":[{"Code":"ThrottlingError","Message":"slow down"},{"Code":"None"}]}`)
+			return
+		case conflict:
+			w.WriteHeader(400)
+			fmt.Fprint(w, `{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"Transaction cancelled [TransactionConflict, None]",
+				"CancellationReasons":[{"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"},{"Code":"None"}]}`)
 			return
 		case refuse:
 			failWith(w, 500, "InternalServerError", "The request could not be processed")
