@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/daybook-go/daybook"
 	"github.com/daybook-go/daybook/storage/dynamodb"
@@ -168,6 +169,24 @@ func TestAdoptingComesToTheSameHoweverOftenItIsCut(t *testing.T) {
 	}
 	mustBeSound(t, d)
 	mustBeReadByEES(t, cut, d)
+}
+
+func TestStreamWhoseTimesFallKeepsItsOrder(t *testing.T) {
+	e, address := eesTable(t)
+	began := e.at
+	for _, c := range []struct {
+		stream string
+		second int
+	}{{"b", 10}, {"c", 5}, {"b", 1}, {"a", 20}, {"c", 30}} {
+		e.at = began.Add(time.Duration(c.second) * time.Second)
+		e.commit(c.stream, `{}`)
+	}
+	d := open(t, address, dynamodb.Options{})
+	if got, want := places(logOf(t, d)), "c/1.1 b/1.1 b/2.2 a/1.1 c/2.2"; got != want {
+		t.Errorf("the log is %s, want %s", got, want)
+	}
+	mustBeSound(t, d)
+	mustBeReadByEES(t, e, d)
 }
 
 func TestTwoThatAdoptAtOnceAgree(t *testing.T) {
