@@ -20,6 +20,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -35,6 +36,7 @@ type Driver struct {
 	log        log
 	queue      queue
 	poller     poller
+	compacting atomic.Bool // in the background
 
 	flights sync.Mutex // guards next and flying
 	next    *flight
@@ -61,10 +63,17 @@ type Options struct {
 	// ForeignStream is the stream that events of other programs are read as: of
 	// those that Daybook has not written. Default "events".
 	ForeignStream daybook.StreamID
+	// MustExist lets Open fail where the container is not there, instead of
+	// making it.
+	MustExist bool
 	// Blob names the only append blob of a log that has no roll-over: it is full
 	// after 50,000 appends, and then they fail with daybook.ErrFull. Default: the
 	// blobs events.00000 and so on.
 	Blob string
+	// Compact lets whoever makes the next blob, because one is full, call
+	// Driver.Compact in the background. Close ends it; the next roll-over does what
+	// is left. Where the right to write is missing nothing is done, and nobody told.
+	Compact bool
 	// Poll is how often those who wait for the log to grow ask the service.
 	// Default 1 s.
 	Poll time.Duration
@@ -167,7 +176,7 @@ func (d *Driver) load(ctx context.Context) error {
 		extents, err = d.origin.survey(ctx)
 		return err
 	})
-	if b, ok := d.origin.(*blobs); ok && isMissingContainer(err) && !d.readOnly {
+	if b, ok := d.origin.(*blobs); ok && isMissingContainer(err) && !d.readOnly && !d.options.MustExist {
 		err = d.again(ctx, "making the container", b.createContainer)
 	}
 	if err != nil {
@@ -178,7 +187,11 @@ func (d *Driver) load(ctx context.Context) error {
 			return err
 		}
 	}
+	missing := -1
 	for i, e := range extents {
+		if missing = d.missingBefore(extents, i); missing >= 0 {
+			break
+		}
 		start := startOf(extents, i)
 		if i+1 < len(extents) && d.log.size >= start+e.length {
 			continue // the copy has all of it
@@ -191,7 +204,23 @@ func (d *Driver) load(ctx context.Context) error {
 			return err
 		}
 	}
+	if missing >= 0 {
+		d.log.damaged = &daybook.CorruptError{File: d.origin.name(missing), Position: d.end() + 1, Reason: "it is missing, and later ones are there"}
+	}
 	return nil
+}
+
+// missingBefore returns a part that is missing in front of the ith extent, -1 if
+// none is. Without a look at it the log would seem to go on behind a gap.
+func (d *Driver) missingBefore(extents []extent, i int) int {
+	following := 0
+	if i > 0 {
+		following = extents[i-1].part + 1
+	}
+	if e := extents[i]; e.name == d.origin.name(e.part) && e.part != following {
+		return following
+	}
+	return -1
 }
 
 // loadExtent reads what is not known of an extent that begins at a place of the

@@ -2,7 +2,6 @@ package azureblob
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -72,10 +71,11 @@ const (
 // fileCopy keeps the bytes of a log in a file: the copy of one that lives
 // elsewhere, or the log itself.
 type fileCopy struct {
-	lock durable.File
+	lock durable.File // nil where the log is only read
 	file durable.File
 	path string
-	own  bool // the log lives here; what is appended is in the file already
+	own  bool  // the log lives here; what is appended is in the file already
+	end  int64 // where the bytes ended that count, when it was loaded
 
 	mu   sync.Mutex // guards size
 	size int64
@@ -89,10 +89,7 @@ func openFileCopy(dir string, own bool) (*fileCopy, error) {
 	}
 	c := &fileCopy{path: filepath.Join(dir, fileName), own: own}
 	var err error
-	if c.lock, err = durable.OS.Lock(filepath.Join(dir, lockName)); err != nil {
-		if errors.Is(err, durable.ErrLocked) {
-			err = fmt.Errorf("azureblob: another process has the directory %s open: close it, or name another directory: %w", dir, err)
-		}
+	if c.lock, err = lockDir(dir); err != nil {
 		return nil, err
 	}
 	c.file, err = durable.OS.OpenWrite(c.path)
@@ -107,12 +104,30 @@ func openFileCopy(dir string, own bool) (*fileCopy, error) {
 	return c, nil
 }
 
+// lockDir takes the lock on a directory, which lasts until it is closed.
+func lockDir(dir string) (durable.File, error) {
+	lock, err := durable.OS.Lock(filepath.Join(dir, lockName))
+	if errors.Is(err, durable.ErrLocked) {
+		err = &LockedError{Dir: dir}
+	}
+	return lock, err
+}
+
+// openForReading opens the file of a log that lives in a directory, beside
+// anybody who has it open.
+func openForReading(dir string) (*fileCopy, error) {
+	c := &fileCopy{path: filepath.Join(dir, fileName), own: true}
+	var err error
+	c.file, err = durable.OS.Open(c.path)
+	return c, err
+}
+
 func (c *fileCopy) append(data []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.own {
 		if _, err := c.file.WriteAt(data, c.size); err != nil {
-			return err
+			return &fileError{err}
 		}
 	}
 	c.size += int64(len(data))
@@ -145,4 +160,9 @@ func (c *fileCopy) cut() error {
 	return c.file.Truncate(c.size)
 }
 
-func (c *fileCopy) Close() error { return errors.Join(c.file.Close(), c.lock.Close()) }
+func (c *fileCopy) Close() error {
+	if c.lock == nil {
+		return c.file.Close()
+	}
+	return errors.Join(c.file.Close(), c.lock.Close())
+}

@@ -46,6 +46,38 @@ func (d *Driver) Compact(ctx context.Context) (Compaction, error) {
 		return Compaction{}, err
 	}
 	defer d.calls.Done()
+	return d.compact(ctx, b)
+}
+
+// compactBeside compacts in the background, unless that is on its way already.
+// The caller is a call that Close waits for.
+func (d *Driver) compactBeside() {
+	b, ok := d.origin.(*blobs)
+	if !ok || b.single != "" || !d.options.Compact || !d.compacting.CompareAndSwap(false, true) {
+		return
+	}
+	ctx, cancel := context.WithCancel(d.life)
+	go func() {
+		select {
+		case <-d.closing:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	d.calls.Add(1)
+	go func() {
+		defer d.calls.Done()
+		defer d.compacting.Store(false)
+		defer cancel()
+		_, err := d.compact(ctx, b)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, daybook.ErrReadOnly) {
+			d.options.Logger.Warn("the blobs could not be compacted", "error", err)
+		}
+	}()
+}
+
+// compact is Compact, within a call.
+func (d *Driver) compact(ctx context.Context, b *blobs) (Compaction, error) {
 	var extents []extent
 	err := d.again(ctx, "listing the blobs", func(ctx context.Context) (err error) {
 		extents, err = b.survey(ctx)
@@ -57,6 +89,16 @@ func (d *Driver) Compact(ctx context.Context) (Compaction, error) {
 	extents = extents[:max(len(extents)-1, 0)] // the last one may still grow
 	if len(extents) == 0 || len(extents) == 1 && extents[0].name != b.name(extents[0].part) {
 		return Compaction{}, nil // what there is, is compacted
+	}
+	blocks := 0
+	for i, e := range extents {
+		if missing := d.missingBefore(extents, i); missing >= 0 {
+			return Compaction{}, &daybook.CorruptError{File: d.origin.name(missing), Reason: "it is missing, and later ones are there"}
+		}
+		blocks += int((e.length + maxBlock - 1) / maxBlock)
+	}
+	if blocks > maxBlocks {
+		return Compaction{}, &daybook.LimitError{Field: "blob", Value: startOf(extents, len(extents)), Limit: maxBlocks * maxBlock, Unit: "bytes"}
 	}
 	name := partName(extents[len(extents)-1].part) + compactSuffix
 	done := Compaction{Blob: name, Bytes: startOf(extents, len(extents))}

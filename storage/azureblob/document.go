@@ -37,7 +37,7 @@ func appendDocument(to []byte, eventType string, data []byte, n *note) ([]byte, 
 		to = append(to, prefix...)
 	case len(data) == 0:
 		n.Empty = true
-	case utf8.Valid(data):
+	case isText(data):
 		text := string(data)
 		n.Text = &text
 	default:

@@ -44,6 +44,13 @@ func (e *RefusedError) Is(target error) bool {
 	return false
 }
 
+// LockedError says that another process has a directory open.
+type LockedError struct{ Dir string }
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("azureblob: another process has the directory %s open: close it, or name another directory", e.Dir)
+}
+
 // UnavailableError says that the service could not be reached, or had no time,
 // for as long as Options.Patience. It does not match daybook.ErrRefused: what
 // was sent may have been done.

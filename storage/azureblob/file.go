@@ -19,6 +19,9 @@ import (
 // What a crash has left of an append that nobody was told of is removed, and
 // Options.Logger is told of that. The fields of options that speak of requests
 // mean nothing here.
+//
+// With Options.ReadOnly nothing is made and nothing removed. It opens beside a
+// process that writes, and shows the log as it was when it was opened.
 func OpenFile(ctx context.Context, dir string, options *Options) (*Driver, error) {
 	if dir == "" {
 		return nil, &daybook.InvalidError{Field: "directory", Value: `""`, Reason: "must not be empty"}
@@ -27,22 +30,23 @@ func OpenFile(ctx context.Context, dir string, options *Options) (*Driver, error
 	if d.options.Directory != "" || d.options.Blob != "" {
 		return nil, &daybook.InvalidError{Field: "options", Value: "directory or blob", Reason: "a file has no copy and no blobs"}
 	}
-	c, err := openFileCopy(dir, true)
+	var c *fileCopy
+	var err error
+	if d.options.ReadOnly {
+		c, err = openForReading(dir)
+	} else {
+		c, err = openFileCopy(dir, true)
+	}
 	if err != nil {
 		return nil, err
 	}
 	d.name, d.durability, d.readOnly = "azureblob file", daybook.DurabilityDisk, d.options.ReadOnly
 	origin := &fileOrigin{copy: c}
 	d.log.copy, d.origin = c, origin
-	err = c.load(d)
-	if err == nil {
-		var size int64
-		size, err = c.file.Size()
-		origin.stored.Store(size)
-	}
-	if err == nil {
+	if err = c.load(d); err == nil {
 		err = ctx.Err()
 	}
+	origin.stored.Store(c.end)
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
@@ -59,7 +63,7 @@ func (c *fileCopy) load(d *Driver) error {
 	}
 	// The bytes are there: folding them must not write them again.
 	was := c.own
-	c.own = true
+	c.own, c.end = true, size
 	rest, err := d.fold(io.NewSectionReader(c.file, 0, size), c.path, place{})
 	c.own = was
 	switch {
@@ -70,7 +74,9 @@ func (c *fileCopy) load(d *Driver) error {
 		return c.cut()
 	case err != nil || rest == 0 && d.log.size == size:
 		return err
-	case d.readOnly && c.own:
+	}
+	c.end = d.log.size
+	if d.readOnly && c.own {
 		return nil
 	}
 	d.options.Logger.Warn("what was not whole is removed", "file", c.path, "bytes", size-d.log.size)
@@ -107,7 +113,15 @@ func (f *fileOrigin) append(_ context.Context, _ int, offset int64, block []byte
 	if f.stored.Load() != offset {
 		return false, errMoved // there is something behind what could be read
 	}
-	_, err := f.copy.file.WriteAt(block, offset)
+	size, err := f.copy.file.Size()
+	if err == nil && size != offset {
+		// Programs that do not know of the lock; theirs must not be written over.
+		f.failed = &fileError{fmt.Errorf("another program has written to %s, which has %d bytes and had %d: open it again", f.copy.path, size, offset)}
+		return false, f.failed
+	}
+	if err == nil {
+		_, err = f.copy.file.WriteAt(block, offset)
+	}
 	if err == nil {
 		err = f.copy.file.Sync()
 	}

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/daybook-go/daybook"
 )
@@ -135,6 +137,10 @@ func TestNumbersThatDoNotFollowAreDamage(t *testing.T) {
 		"a version of 0":      {Number: 4, Ordinal: 10, Position: 101},
 		"a position again":    {Number: 4, Ordinal: 10, First: 8, Position: 100},
 		"a position below it": {Position: -5},
+		"the last position":   {Number: 4, Ordinal: 10, First: 8, Position: math.MaxInt64},
+		"an ordinal again":    {Number: 4, Ordinal: 9, First: 8, Position: 101},
+		"the last version":    {Number: 4, Ordinal: 10, First: math.MaxInt64, Position: 101},
+		"a number below 0":    {Number: -4, Ordinal: 10, First: 8, Position: 101},
 	} {
 		t.Run(name, func(t *testing.T) {
 			second.Frames, second.Append, second.Stream, second.Events = 1, daybook.NewID(), "a-1", 1
@@ -153,5 +159,75 @@ func TestNumbersThatDoNotFollowAreDamage(t *testing.T) {
 				t.Errorf("%d bytes of %d are folded, %d records, %v", done, one.size, len(l.state.records), err)
 			}
 		})
+	}
+}
+
+func TestWritesThatCountWronglyAreDamage(t *testing.T) {
+	id := daybook.NewID()
+	begin := note{Frames: 3, Append: id, Stream: "a-1", Events: 1}
+	for name, notes := range map[string][]note{
+		"more events than there are":    {begin, {Append: id, Stream: "a-2", Events: 3}, {}},
+		"as many as can be":             {begin, {Append: id, Stream: "a-2", Events: math.MaxInt}, {}},
+		"less than none":                {begin, {Append: id, Stream: "a-2", Events: math.MinInt}, {}},
+		"a changeset without its place": {begin, {Append: id, Events: 2}, {}},
+		"one without its append":        {begin, {Stream: "a-2", Events: 2}, {}},
+		"no changeset":                  {begin, {}, {}},
+		"no beginning":                  {{Append: id, Stream: "a-1", Events: 3}, {}, {}},
+	} {
+		l := &log{state: newState(daybook.Stream("events")), copy: &memoryCopy{}, grown: make(chan struct{})}
+		var data []byte
+		for i, n := range notes {
+			var err error
+			if data, err = appendEvent(data, uint32(i+1), &daybook.Event{Type: "x"}, &n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if done, err := l.take(place{}, "events.00000", data); done != 0 || !errors.As(err, new(*daybook.CorruptError)) || len(l.state.records) != 0 {
+			t.Errorf("%s: %d bytes are folded, %v", name, done, err)
+		}
+	}
+}
+
+func TestTimesThatFallStandStill(t *testing.T) {
+	l := &log{state: newState(daybook.Stream("events")), copy: &memoryCopy{}, grown: make(chan struct{})}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var data []byte
+	for i, recorded := range []time.Time{at, at.Add(-time.Hour), {}, at.Add(time.Second)} {
+		var err error
+		if data, err = appendEvent(data, uint32(i+1), &daybook.Event{Type: "x"}, &note{Frames: 1, Append: daybook.NewID(), Stream: "a-1", Events: 1, RecordedAt: recorded}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.take(place{}, "events.00000", data); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []time.Time{at, at, at, at.Add(time.Second)} {
+		if got := l.state.changesets[i].at; !got.Equal(want) {
+			t.Errorf("changeset %d is recorded at %s, want %s", i+1, got, want)
+		}
+	}
+}
+
+// What Limits lets in must fit into a document, whatever it takes to write it as
+// a text.
+func TestTheLargestDataFit(t *testing.T) {
+	limit := int((&Driver{}).Limits().EventBytes)
+	for _, piece := range []string{"\"", "\x00", "[\"\"]", "\n", "é", "\xff", "\u2028"} {
+		data := bytes.Repeat([]byte(piece), limit/len(piece))
+		for name, n := range map[string]*note{"data": {}, "metadata": {Metadata: data}} {
+			value := data
+			if name == "metadata" {
+				value = nil
+			}
+			payload, err := appendDocument(nil, "x", value, n)
+			if err != nil || len(payload) > maxPayload {
+				t.Errorf("%s of %q take %d bytes, %v", name, piece, len(payload), err)
+				continue
+			}
+			d, err := parseDocument(payload)
+			if err != nil || !bytes.Equal(d.data(), value) || name == "metadata" && !bytes.Equal(d.note.Metadata, data) {
+				t.Errorf("%s of %q do not come back, %v", name, piece, err)
+			}
+		}
 	}
 }

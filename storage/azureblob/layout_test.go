@@ -211,10 +211,11 @@ func TestABackupIsTheBytesAndComesBack(t *testing.T) {
 		}
 	}
 	dir := t.TempDir()
-	size, err := driver.Backup(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
+	copied, err := driver.Backup(t.Context(), dir)
+	if err != nil || copied.Kept != 0 || copied.LastPosition != 7 {
+		t.Fatalf("the backup is %+v, %v", copied, err)
 	}
+	size := copied.Bytes
 	file, err := os.ReadFile(filepath.Join(dir, "stream.bin"))
 	client := bare(t, g.service, name)
 	var blobs []byte
@@ -225,13 +226,29 @@ func TestABackupIsTheBytesAndComesBack(t *testing.T) {
 		t.Errorf("the backup has %d bytes (%v), the blobs have %d", len(file), err, len(blobs))
 	}
 	fresh := addressAt(p.url, freshContainer())
-	if restored, err := azureblob.Restore(t.Context(), dir, fresh, options); err != nil || restored != size {
-		t.Fatalf("%d of %d bytes are restored: %v", restored, size, err)
+	// A restore that was cut short is one of the beginning. It goes on.
+	begun := t.TempDir()
+	if err := os.WriteFile(filepath.Join(begun, "stream.bin"), file[:size/2], 0o600); err != nil {
+		t.Fatal(err)
 	}
-	holds(t, daybook.New(open(t, fresh, options), nil), 7)
+	half, err := azureblob.Restore(t.Context(), begun, fresh, options)
+	if err != nil || half.Bytes == 0 || half.Bytes > size/2 {
+		t.Fatalf("of half a backup %+v is restored: %v", half, err)
+	}
+	for _, kept := range []int64{half.Bytes, size} {
+		if restored, err := azureblob.Restore(t.Context(), dir, fresh, options); err != nil || restored != (azureblob.Copied{Bytes: size, Kept: kept, LastPosition: 7}) {
+			t.Fatalf("%+v of %d bytes is restored: %v", restored, size, err)
+		}
+	}
+	again := daybook.New(open(t, fresh, options), nil)
+	holds(t, again, 7)
+	if _, err := again.Append(t.Context(), daybook.Stream("account-1"), daybook.ExpectVersion(7), event(7)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := azureblob.Restore(t.Context(), dir, fresh, options); !errors.Is(err, daybook.ErrConflict) {
-		t.Errorf("restoring over a log is answered with %v", err)
+		t.Errorf("restoring over a log that goes further is answered with %v", err)
 	}
+	holds(t, again, 8)
 	opened, err := azureblob.OpenFile(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,8 @@ type log struct {
 	absent bool          // the part of the tail is not there
 	full   bool          // the part of the tail takes no more, and the next one was not there
 	grown  chan struct{} // closed, and replaced, when there are more records
-	// damaged is where reading ended when the store was opened, for good.
+	// damaged is where reading ended when the store was opened, for good: it does
+	// not change afterwards.
 	damaged *daybook.CorruptError
 }
 
@@ -172,7 +173,7 @@ func checkWrite(write []placed) error {
 		switch {
 		case len(write) == 1 && n == nil:
 			return nil
-		case n == nil || n.Append == daybook.ID{} || n.Stream == "" || n.Events < 1 || i+n.Events > len(write):
+		case n == nil || n.Append == daybook.ID{} || n.Stream == "" || n.Events < 1 || n.Events > len(write)-i:
 			return &damage{write[i].offset - write[0].offset, "the frames of a write are not those of changesets"}
 		}
 		for _, p := range write[i+1 : i+n.Events] {

@@ -1,6 +1,8 @@
 package azureblob
 
 import (
+	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -63,9 +65,33 @@ type cause struct {
 // read; else a list that holds them in base64.
 type octets []byte
 
+// alwaysText is up to how many bytes a text is written as one, whatever it takes.
+const alwaysText = 1 << 10
+
+// isText reports whether data is written as a string of JSON, not in base64: text
+// is, unless it is long and has so much to escape that base64 is shorter.
+func isText(data []byte) bool {
+	if !utf8.Valid(data) {
+		return false
+	}
+	// Two separators of three bytes are escaped with six.
+	escaped := 3 * (bytes.Count(data, []byte("\u2028")) + bytes.Count(data, []byte("\u2029")))
+	for _, c := range data {
+		switch {
+		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t', c == '\b', c == '\f':
+			escaped += 2
+		case c < ' ':
+			escaped += 6
+		default:
+			escaped++
+		}
+	}
+	return len(data) <= alwaysText || escaped <= base64.StdEncoding.EncodedLen(len(data))
+}
+
 // MarshalJSON implements json.Marshaler.
 func (o octets) MarshalJSON() ([]byte, error) {
-	if utf8.Valid(o) {
+	if isText(o) {
 		return appendJSON(nil, string(o))
 	}
 	return json.Marshal([][]byte{o})

@@ -209,16 +209,19 @@ func (d *Driver) rollOver(ctx context.Context, part int) error {
 	}
 	// It is full, and was read to its end after it was: nothing can come behind.
 	l.moveTo(part + 1)
+	d.compactBeside()
 	return nil
 }
 
 // send sends a block and folds it.
 func (d *Driver) send(ctx context.Context, block *block, entries []*entry) error {
 	l := &d.log
-	if block.full {
+	switch {
+	case l.damaged != nil: // the log may go on behind the damage
+		return l.damaged
+	case block.full:
 		return errFull
-	}
-	if block.absent {
+	case block.absent:
 		return errMissing
 	}
 	full, err := d.origin.append(ctx, block.at.part, block.at.offset, block.bytes)
@@ -230,6 +233,10 @@ func (d *Driver) send(ctx context.Context, block *block, entries []*entry) error
 		return err
 	}
 	if _, err := l.take(block.at, d.origin.name(block.at.part), block.bytes); err != nil {
+		// It is stored, and cannot be kept here: nobody may hear that it is not.
+		for _, e := range entries {
+			e.unsure, e.lost = e.unsure || e.inBlock, e.lost || e.inBlock
+		}
 		return err
 	}
 	l.mu.Lock()

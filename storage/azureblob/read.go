@@ -42,6 +42,9 @@ func (d *Driver) ReadStream(ctx context.Context, id daybook.StreamID, read daybo
 			records, from := on.records, on.from
 			low, high := max(read.From, on.head.First), on.head.Version
 			if read.To > 0 {
+				if high >= read.To {
+					r.damage = nil // it stands behind what is asked for
+				}
 				high = min(high, read.To)
 			}
 			if !read.Until.IsZero() {
@@ -72,6 +75,9 @@ func (d *Driver) ReadLog(ctx context.Context, read daybook.LogRead) iter.Seq2[da
 		from, to := s.behind(read.After), uint32(len(s.records))
 		if read.To > 0 {
 			to = s.behind(read.To)
+			if s.last >= read.To {
+				r.damage = nil // it stands behind what is asked for
+			}
 		}
 		if !read.Until.IsZero() {
 			n := sort.Search(len(s.records), func(i int) bool { return r.scan.changesetOf(uint32(i)).at.After(read.Until) })

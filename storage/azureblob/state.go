@@ -112,7 +112,7 @@ func (s *state) add(write []placed) {
 // refuses returns why a write cannot stand behind what is folded: the numbers
 // that it brings, as those of an import do, must follow.
 func (s *state) refuses(write []placed) string {
-	last, shift := s.last, s.shift
+	last, shift, ordinal := s.last, s.shift, s.ordinal
 	var heads map[daybook.StreamID]daybook.Head
 	for i := range write {
 		n := write[i].note
@@ -123,19 +123,28 @@ func (s *state) refuses(write []placed) string {
 			shift = int64(n.Position) - int64(write[i].key)
 		}
 		position := daybook.Position(int64(write[i].key) + shift)
-		if position <= last {
+		if position <= last || position > daybook.MaxPlace {
 			return "the positions of the records do not rise"
 		}
 		last = position
+		if n.Events == 0 {
+			continue
+		}
+		ordinal++
 		if n.Number == 0 {
 			continue
 		}
+		if n.Ordinal < ordinal || n.Ordinal > daybook.MaxPlace {
+			return "the ordinals of the changesets do not rise"
+		}
+		ordinal = n.Ordinal
 		id := n.stream()
 		head, seen := heads[id]
 		if !seen {
 			head = s.head(id)
 		}
-		if n.First < 1 || n.Ordinal < 1 || head.Version > 0 && (n.First != head.Version+1 || n.Number != head.Changeset+1) {
+		if n.First < 1 || n.First > daybook.MaxPlace || n.Number > daybook.MaxPlace || n.Number < 1 ||
+			head.Version > 0 && (n.First != head.Version+1 || n.Number != head.Changeset+1) {
 			return fmt.Sprintf("changeset %d of stream %q begins at version %d, behind changeset %d and version %d", n.Number, id, n.First, head.Changeset, head.Version)
 		}
 		if heads == nil {
@@ -153,6 +162,9 @@ func (s *state) addChangeset(frames []placed) int {
 	c := changeset{
 		stream: on, number: on.head.Changeset + 1, ordinal: s.ordinal + 1, first: on.head.Version + 1,
 		at: n.RecordedAt, record: uint32(len(s.records)), count: uint32(len(frames)),
+	}
+	if c.at.Before(s.latest) {
+		c.at = s.latest // of no writer that has read the log
 	}
 	if n.Number > 0 {
 		c.number, c.ordinal, c.first = n.Number, n.Ordinal, n.First
