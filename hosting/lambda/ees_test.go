@@ -2,8 +2,12 @@ package lambda_test
 
 import (
 	"fmt"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
+
+	"github.com/daybook-go/daybook"
 )
 
 // The contract of the Elastic Event Store, asked of the program as it is shipped
@@ -12,14 +16,26 @@ import (
 func TestTheElasticEventStoresContractHoldsOverLambda(t *testing.T) {
 	for i, kind := range gateways() {
 		t.Run(kind.name, func(t *testing.T) {
-			g := launch(t, "DAYBOOK_STORE=file:"+t.TempDir(), "DAYBOOK_ROLE=api").gateways()[i]
-			walkThrough(t, &g)
-			refusals(t, &g)
-			conflicts(t, &g)
-			ranges(t, &g)
-			enumeration(t, &g)
+			contract(t, &launch(t, "DAYBOOK_STORE=file:"+t.TempDir(), "DAYBOOK_ROLE=api").gateways()[i])
 		})
 	}
+	t.Run("function URL, with the table behind it", func(t *testing.T) {
+		endpoint := os.Getenv("DAYBOOK_DYNAMODB")
+		if endpoint == "" {
+			t.Skip(`SKIPPED: no DynamoDB. Run: eval "$(scripts/services start dynoxide)"`)
+		}
+		store := "dynamodb://us-east-1/lambda-" + daybook.NewID().String() + "?endpoint=" + url.QueryEscape(endpoint)
+		contract(t, &launch(t, "DAYBOOK_STORE="+store, "DAYBOOK_ROLE=api").gateways()[2])
+	})
+}
+
+func contract(t *testing.T, g *gateway) {
+	t.Helper()
+	walkThrough(t, g)
+	refusals(t, g)
+	conflicts(t, g)
+	ranges(t, g)
+	enumeration(t, g)
 }
 
 const (

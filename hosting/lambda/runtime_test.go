@@ -2,6 +2,7 @@ package lambda_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -158,6 +159,12 @@ func launch(t *testing.T, environment ...string) *runtimeAPI {
 	select {
 	case <-r.asked:
 		t.Logf("from the start to the first question for an event: %v", time.Since(start).Round(time.Millisecond))
+		version, err := json.Marshal(functionURL("GET", "/version", "", "", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.invoke(t, version)
+		t.Logf("from the start to the first answer: %v", time.Since(start).Round(time.Millisecond))
 	case err := <-ended:
 		ended <- err
 		t.Fatalf("the function ended: %v", err)
