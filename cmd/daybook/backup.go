@@ -29,13 +29,22 @@ not the same. Every byte that is copied is checked.
 The copy is a store itself: look at it with --store file:DIR. It needs the
 files, so --store must name a directory; of a server, take an export.
 
+Of a store in append blobs, --store azureblob:… or stream:DIR, it writes the
+bytes of the log into one file, stream.bin; look at it with --store stream:DIR.
+A backup of another log, or of this one when it had gone further, is never
+replaced.
+
 Interrupted, it is run again. What an earlier backup left can be restored at
 any moment.`,
 		Example: `  daybook backup --to /mnt/backup/daybook
   daybook verify --store file:/mnt/backup/daybook
-  daybook restore --from /mnt/backup/daybook --to daybook-data`,
+  daybook restore --from /mnt/backup/daybook --to daybook-data
+  daybook backup --store azureblob://shop.blob.core.windows.net/log --to /mnt/backup/log`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error {
+			if kind, _ := kindOf(p.address()); kind == "azureblob" || kind == "stream" {
+				return p.backUpBlobs(command.Context(), to)
+			}
 			from, err := p.directory("daybook export writes the records of any store")
 			if err != nil {
 				return err

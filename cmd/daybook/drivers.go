@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/daybook-go/daybook"
@@ -85,6 +86,8 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 		return p.openSQLServer(ctx, how)
 	case "azureblob":
 		return p.openAzureBlob(ctx, how)
+	case "stream":
+		return p.openStreamFile(ctx, strings.TrimPrefix(rest, "//"), how)
 	case "azuretable":
 		return p.openAzureTable(ctx, how)
 	case "azuretable-functions":
@@ -107,7 +110,7 @@ func (p *program) openDriver(ctx context.Context, how opening) (daybook.Driver, 
 // unknownStore is the error for the URL of no driver.
 func (p *program) unknownStore(address string) error {
 	err := usagef("store %q: must be file:DIR, postgres://HOST/DATABASE, sqlserver://HOST?database=NAME, "+
-		"azureblob:ACCOUNT, azuretable:ACCOUNT, cosmos:ACCOUNT, dynamodb://REGION/TABLE, router:FILE, http://HOST, https://HOST or mem:", shown(address))
+		"azureblob:ACCOUNT, stream:DIR, azuretable:ACCOUNT, cosmos:ACCOUNT, dynamodb://REGION/TABLE, router:FILE, http://HOST, https://HOST or mem:", shown(address))
 	if !strings.Contains(address, ":") {
 		return hinted(err, "a directory is named file:%s", shown(address))
 	}
@@ -119,6 +122,16 @@ func (p *program) unknownStore(address string) error {
 func kindOf(address string) (kind, rest string) {
 	kind, rest, _ = strings.Cut(address, ":")
 	return kind, rest
+}
+
+// isStoreURL reports whether a text is the URL of a store, where a directory is
+// expected.
+func isStoreURL(text string) bool {
+	kind, _ := kindOf(text)
+	if !strings.Contains(text, ":") {
+		return false
+	}
+	return strings.Contains(text, "://") || isAzure(text) || slices.Contains([]string{"stream", "router", "mem", "dynamodb"}, kind)
 }
 
 // isDatabase reports whether a URL names a store in a database.
@@ -137,7 +150,7 @@ func shown(address string) string {
 	if !isAzure(address) && holdsKey(address) {
 		return shownSettings(address)
 	}
-	if kind == "file" || kind == "router" || !strings.Contains(address, ":") {
+	if kind == "file" || kind == "stream" || kind == "router" || !strings.Contains(address, ":") {
 		return address
 	}
 	if isAzure(address) {

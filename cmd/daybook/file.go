@@ -15,6 +15,9 @@ func (p *program) openFile(dir string, how opening) (daybook.Driver, error) {
 	if dir == "" {
 		return nil, usagef("store %q: needs a directory, file:DIR", how.address)
 	}
+	if holdsStreamFile(dir) && !holdsDiskStore(dir) {
+		return nil, hinted(usagef("store %q: the directory holds %s, a log of append blobs", how.address, streamFile), "name it stream:%s", dir)
+	}
 	driver, err := disk.Open(dir, &disk.Options{ReadOnly: how.access == reading, Logger: p.warnings(how.log), FS: p.files})
 	if err == nil {
 		return driver, nil

@@ -83,9 +83,9 @@ func (p *program) importLog(ctx context.Context, f importFlags) error {
 // isStore reports whether --from names a store, not a file.
 func isStore(from string) bool {
 	switch kind, rest := kindOf(from); kind {
-	case "file", "mem", "router":
+	case "file", "stream", "mem", "router":
 		return true
-	case "http", "https", "postgres", "postgresql", "sqlserver":
+	case "http", "https", "postgres", "postgresql", "sqlserver", "dynamodb":
 		return strings.HasPrefix(rest, "//")
 	}
 	return isAzure(from)

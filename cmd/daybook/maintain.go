@@ -16,7 +16,7 @@ func (p *program) maintainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "maintain",
 		GroupID: "keep",
-		Short:   "Do what a store in a database needs from time to time",
+		Short:   "Do what a store in a database or in append blobs needs from time to time",
 		Long: `Removes the rows that interrupted deletions have left in a database, makes the
 next partition where the log has partitions, and has the server vacuum and
 analyze the tables of the store: the room of removed rows can be used again, and
@@ -26,10 +26,15 @@ It may be interrupted at any moment: run again, it does the rest. Run it behind
 large deletions, and once a night where the server does not vacuum by itself.
 Only the owner of the tables may vacuum them; what was passed over is told.
 
+Of a store in append blobs it copies all full blobs into one, which new readers
+open instead of them: fewer requests, the same bytes. The full ones stay. A
+server does it by itself, where its identity may.
+
 A store in files takes care of itself: nothing is to be done. What removes the
 content of deleted records there is daybook compact.`,
 		Example: `  daybook maintain --store postgres://owner@db.example.org/shop
-  daybook maintain --store postgres://owner@db.example.org/shop --json`,
+  daybook maintain --store postgres://owner@db.example.org/shop --json
+  daybook maintain --store azureblob://shop.blob.core.windows.net/log`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return p.maintain(command.Context()) },
 	}
@@ -38,6 +43,9 @@ content of deleted records there is daybook compact.`,
 func (p *program) maintain(ctx context.Context) error {
 	if kind, _ := kindOf(p.address()); kind == "sqlserver" {
 		return p.maintainSQLServer(ctx)
+	}
+	if kind, _ := kindOf(p.address()); kind == "azureblob" {
+		return p.maintainBlobs(ctx)
 	}
 	if !isDatabase(p.address()) {
 		return p.nothingToDo(ctx, "it takes care of itself")

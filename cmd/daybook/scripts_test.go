@@ -40,7 +40,9 @@ func TestMain(m *testing.M) {
 // The condition [postgres] is true where there is a PostgreSQL server to test
 // with; then $POSTGRES is the URL of a store on it that is not there yet, in
 // the schema $SCHEMA. A script that begins with what is so named is skipped
-// elsewhere, and says so. [dynamodb] is the same for $DYNAMODB and $DYNAMODB_COPY.
+// elsewhere, and says so. [dynamodb] is the same for $DYNAMODB and $DYNAMODB_COPY,
+// [appendblobs] for $APPENDBLOBS and $APPENDBLOBS_COPY, with $APPENDBLOBS_READING
+// for a signature that lets the first one be read.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
@@ -48,6 +50,9 @@ func TestScripts(t *testing.T) {
 			env.Values[serverKey{}] = &server{}
 			env.Setenv(raceVariable, raceSetting)
 			setupDynamoDB(env)
+			if err := setupAppendBlobs(env); err != nil {
+				return err
+			}
 			return setupPostgres(env)
 		},
 		Condition: func(condition string) (bool, error) {
@@ -56,6 +61,9 @@ func TestScripts(t *testing.T) {
 			}
 			if condition == "dynamodb" {
 				return os.Getenv(dynamoDBVariable) != "", nil
+			}
+			if condition == "appendblobs" {
+				return os.Getenv(appendBlobsVariable) != "", nil
 			}
 			return false, fmt.Errorf("%s: is an unknown condition", condition)
 		},

@@ -29,6 +29,8 @@ variable DAYBOOK_STORE, else it is ` + defaultStore + `.
                    The append blobs of a container of Azure, with the key or
                    signature of the connection string, or with the identity of
                    the program. Put a connection string between quotes.
+  stream:DIR       The same log in a file, DIR/stream.bin: a backup of append
+                   blobs, or a store of its own. On the terms of file:DIR.
   azuretable:CONNECTION-STRING;Table=NAME
   azuretable://ACCOUNT.table.core.windows.net/NAME
                    A table of Azure, on the same terms.

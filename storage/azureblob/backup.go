@@ -190,16 +190,18 @@ func (r *restoring) all(ctx context.Context, file io.ReaderAt) error {
 			return err
 		}
 		writes, size, bad := cutWrites(data, r.done, d.log.state.key)
+		if size > 0 {
+			if err := r.block(ctx, data[:size]); err != nil {
+				return err
+			}
+		}
+		r.done += int64(size)
 		if bad != nil {
 			return &daybook.CorruptError{File: r.name, Offset: r.done + bad.at, Position: d.end() + 1, Reason: bad.reason}
 		}
 		if len(writes) == 0 {
 			return nil // what a crash has left
 		}
-		if err := r.block(ctx, data[:size]); err != nil {
-			return err
-		}
-		r.done += int64(size)
 	}
 	return nil
 }
