@@ -248,7 +248,10 @@ func TestAFunctionRefusesWhatIsNotItsPart(t *testing.T) {
 		t.Fatal(err)
 	}
 	events := map[string]string{"request": string(request), "stream": stream, "schedule": schedule}
-	takes := map[lambda.Role]string{lambda.RoleAPI: "request", lambda.RoleIndexer: "stream", lambda.RoleStatistics: "schedule", lambda.RolePublisher: "stream schedule", lambda.RoleAny: "request stream schedule"}
+	takes := map[lambda.Role]string{
+		lambda.RoleAPI: "request", lambda.RoleIndexer: "stream", lambda.RoleStatistics: "schedule", lambda.RolePublisher: "stream schedule",
+		lambda.RoleAny: "request stream schedule",
+	}
 	for role, kinds := range takes {
 		f, _ := open(t, nil, lambda.Options{Role: role, Publish: &outlet{}, Checkpoints: &place{}, Metrics: io.Discard})
 		for kind, event := range events {
