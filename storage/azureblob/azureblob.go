@@ -80,7 +80,8 @@ type Options struct {
 	// Patience is how long a call goes on trying where the service fails.
 	// Default 30 s.
 	Patience time.Duration
-	// Timeout is how long a request may go on without any progress. Default 30 s.
+	// Timeout is how long a read may go on without any progress, and any other
+	// request altogether: of those the largest is a block of 4 MiB. Default 30 s.
 	Timeout time.Duration
 	// Now is the clock of the recorded times. Default time.Now. Where it lies
 	// behind what other writers have recorded, recorded times stand still until
@@ -182,16 +183,36 @@ func (d *Driver) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c, ok := d.log.copy.(*fileCopy); ok {
+	end, missing := len(extents), -1
+	for i := 0; i < end; i++ {
+		if missing = d.missingBefore(extents, i); missing >= 0 {
+			end = i
+		}
+	}
+	if c, ok := d.log.copy.(*fileCopy); ok && missing >= 0 {
+		// Nowhere else may be what the missing part held.
+		d.options.Logger.Warn("a blob is missing: the copy is left as it is", "blob", d.origin.name(missing), "directory", d.options.Directory)
+		d.log.copy = &memoryCopy{}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	} else if ok {
 		if err := d.loadCopy(ctx, c, extents); err != nil {
 			return err
 		}
 	}
-	missing := -1
+	if err := d.loadExtents(ctx, extents[:end]); err != nil {
+		return err
+	}
+	if missing >= 0 && d.log.damaged == nil {
+		d.log.damaged = &daybook.CorruptError{File: d.origin.name(missing), Position: d.end() + 1, Reason: "it is missing, and later ones are there"}
+	}
+	return nil
+}
+
+// loadExtents reads what is not known of them.
+func (d *Driver) loadExtents(ctx context.Context, extents []extent) error {
 	for i, e := range extents {
-		if missing = d.missingBefore(extents, i); missing >= 0 {
-			break
-		}
 		start := startOf(extents, i)
 		if i+1 < len(extents) && d.log.size >= start+e.length {
 			continue // the copy has all of it
@@ -203,9 +224,6 @@ func (d *Driver) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-	}
-	if missing >= 0 {
-		d.log.damaged = &daybook.CorruptError{File: d.origin.name(missing), Position: d.end() + 1, Reason: "it is missing, and later ones are there"}
 	}
 	return nil
 }
