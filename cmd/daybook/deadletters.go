@@ -17,8 +17,9 @@ import (
 // deadLetterFlags are the flags that the subcommands of deadletters share.
 type deadLetterFlags struct {
 	queue string
-	limit int
 	to    string
+	// limit is that of the subcommand: each has a flag, and a default, of its own.
+	limit int
 }
 
 func (p *program) deadLettersCommand() *cobra.Command {
@@ -42,9 +43,12 @@ who may do that is for the SDK's usual configuration (AWS_REGION, AWS_PROFILE, .
 		Use:   "list",
 		Short: "List dead letters: of each stream the first ones, since a FIFO queue shows no more",
 		Args:  noArgs,
-		RunE:  func(command *cobra.Command, _ []string) error { return p.listDeadLetters(command.Context(), f) },
 	}
-	list.Flags().IntVar(&f.limit, "limit", 100, "at most so many")
+	listed := list.Flags().Int("limit", 100, "at most so many")
+	list.RunE = func(command *cobra.Command, _ []string) error {
+		f.limit = *listed
+		return p.listDeadLetters(command.Context(), f)
+	}
 	show := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one whole, with what the message carried",
