@@ -42,8 +42,9 @@ type peer struct {
 	client    *azcosmos.Client
 	database  *azcosmos.DatabaseClient
 	container *azcosmos.ContainerClient
-	name      string // of the database
-	etags     map[string][]azcore.ETag
+	name      string                   // of the database
+	etags     map[string][]azcore.ETag // of items, by partition and id
+	put       map[string]string        // items that putting has created, the same
 }
 
 // newPeer makes a database with a container at an endpoint.
@@ -60,7 +61,7 @@ func newPeer(t *testing.T, endpoint string) *peer {
 	options := &azcosmos.ClientOptions{}
 	options.Retry = policy.RetryOptions{MaxRetries: -1}
 	options.Transport = &direct{base: base}
-	p := &peer{name: fmt.Sprintf("peer-%x", rand.Uint64()), etags: map[string][]azcore.ETag{}}
+	p := &peer{name: fmt.Sprintf("peer-%x", rand.Uint64()), etags: map[string][]azcore.ETag{}, put: map[string]string{}}
 	if p.client, err = azcosmos.NewClientWithKey(endpoint+"/", key, options); err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +129,9 @@ func (p *peer) match(partition, id string, which int) *azcore.ETag {
 	known := p.etags[partition+" "+id]
 	if which == anyETag {
 		return nil
+	}
+	if len(known) < which {
+		return new(azcore.ETag("none"))
 	}
 	return &known[len(known)-which]
 }
@@ -230,6 +234,15 @@ func bare(body map[string]any) string {
 			missing = append(missing, name)
 		}
 	}
+	text := withoutAdded(body)
+	if len(missing) > 0 {
+		text += " without " + strings.Join(missing, ", ")
+	}
+	return text
+}
+
+// withoutAdded writes an item as its writer has, the names in order.
+func withoutAdded(body map[string]any) string {
 	shown := map[string]any{}
 	for name, value := range body {
 		if !slices.Contains([]string{"_etag", "_rid", "_self", "_ts", "_attachments"}, name) {
@@ -239,9 +252,6 @@ func bare(body map[string]any) string {
 	text, err := json.Marshal(shown)
 	if err != nil {
 		return err.Error()
-	}
-	if len(missing) > 0 {
-		return string(text) + " without " + strings.Join(missing, ", ")
 	}
 	return string(text)
 }
