@@ -253,7 +253,9 @@ func (c *change) do(verb, id string, raw []byte, ifMatch, ifNoneMatch string) (i
 	return 0, nil, failWith(http.StatusNotImplemented, "NotImplemented", "%s", verb)
 }
 
-// patch is by [docs] partial-document-update: add, set, replace, remove, incr.
+// patch is by [docs] partial-document-update: add, set, replace, remove, incr;
+// what the service sets is not patched (partial-document-update-faq), nor what
+// names the item (partitioning-overview: it cannot be changed).
 func patch(body map[string]any, raw []byte) (map[string]any, *doubleError) {
 	var p struct {
 		Condition  string
@@ -270,6 +272,9 @@ func patch(body map[string]any, raw []byte) (map[string]any, *doubleError) {
 	_ = json.Unmarshal(copied, &patched)
 	for _, o := range p.Operations {
 		names := strings.Split(strings.TrimPrefix(o.Path, "/"), "/")
+		if strings.HasPrefix(names[0], "_") || o.Path == "/id" || o.Path == "/PartitionId" {
+			return nil, failWith(400, "BadRequest", "%s cannot be patched", o.Path)
+		}
 		holder := patched
 		for _, name := range names[:len(names)-1] {
 			inner, ok := holder[name].(map[string]any)

@@ -347,6 +347,9 @@ func (a *answer) createContainer(path string) *doubleError {
 	if json.Unmarshal(a.body, &made) != nil || made.ID == "" || !slices.Equal(made.PartitionKey.Paths, []string{"/PartitionId"}) {
 		return failWith(400, "BadRequest", "no id, or another partition key than the double has")
 	}
+	if !a.double.databases[strings.Split(path, "/")[1]] { // [rest] http-status-codes-for-cosmosdb
+		return failWith(404, "NotFound", "the database is not there")
+	}
 	if a.double.containers[path+"/"+made.ID] != nil {
 		return failWith(409, "Conflict", "the container exists")
 	}
