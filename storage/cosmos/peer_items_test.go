@@ -158,3 +158,30 @@ func TestTheDoublePatchesAsAnotherServerDoes(t *testing.T) {
 			server: item(`"id":"a","m":5,"n":3,"o":{"y":"4"},"z":1`), fault: "it sets it elsewhere; [docs] partial-document-update: only the target path changes"},
 	})
 }
+
+func TestTheDoubleTellsOfAContainerAsAnotherServerDoes(t *testing.T) {
+	compareBoth(t, []exchange{
+		{name: "create", ask: write("create", "p", "a", itemOf("p", "a", 1), anyETag), want: "201 " + itemOf("p", "a", 1)},
+		{name: "its partition key", want: "200 [/PartitionId] Hash", ask: func(ctx context.Context, p *peer) string {
+			r, err := p.container.Read(ctx, nil)
+			if err != nil {
+				return failure(err)
+			}
+			key := r.ContainerProperties.PartitionKeyDefinition
+			return fmt.Sprint(r.RawResponse.StatusCode, " ", key.Paths, " ", key.Kind)
+		}},
+		{name: "its ranges", want: "some", ask: func(ctx context.Context, p *peer) string {
+			ranges, err := p.container.ReadFeedRanges(ctx, nil)
+			if err != nil && strings.Contains(err.Error(), "cannot unmarshal number") {
+				return "a number"
+			}
+			if err != nil {
+				return failure(err)
+			}
+			if len(ranges) == 0 {
+				return "none"
+			}
+			return "some"
+		}, server: "a number", fault: "the id of a range is one; [rest] get-partition-key-ranges: text"},
+	})
+}

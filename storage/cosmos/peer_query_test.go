@@ -43,7 +43,7 @@ func (p *peer) row(text string, raw []byte) string {
 		return fmt.Sprintf("%s, which cannot be read: %v", raw, err)
 	}
 	if !strings.Contains(text, "*") {
-		return string(raw)
+		return withoutAdded(body)
 	}
 	id, _ := body["id"].(string)
 	if told := bare(body); told != p.put[fmt.Sprint(body["PartitionId"], " ", id)] {
