@@ -188,8 +188,25 @@ func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 	store := daybook.New(w, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
+	// Each look is given some compactions beside it: without a bound they would
+	// outrun those who look, who then take longer and longer.
+	turns := make(chan struct{}, 4)
+	beside := func() {
+		for range cap(turns) {
+			select {
+			case turns <- struct{}{}:
+			default:
+			}
+		}
+	}
 	go func() {
-		for n := 1; ctx.Err() == nil; n++ {
+		for n := 1; ; n++ {
+			select {
+			case <-turns:
+			case <-ctx.Done():
+				ended <- nil
+				return
+			}
 			id := daybook.Stream(fmt.Sprint("other-", n%5))
 			_, err := store.Append(t.Context(), id, daybook.ExpectAny(), events(n, 3)...)
 			if err == nil {
@@ -203,10 +220,10 @@ func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 				return
 			}
 		}
-		ended <- nil
 	}()
 	target := t.TempDir()
 	for range 6 {
+		beside()
 		r, err := disk.Open(dir, &disk.Options{ReadOnly: true})
 		if err != nil {
 			t.Fatal("open:", err)
@@ -215,14 +232,17 @@ func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 		if err := r.Close(); err != nil {
 			t.Fatal(err)
 		}
+		beside()
 		if _, err := disk.Measure(t.Context(), dir, nil); err != nil {
 			t.Fatal(err)
 		}
+		beside()
 		if _, err := disk.Backup(t.Context(), dir, target, &disk.BackupOptions{FS: lazy}); err != nil {
 			t.Fatal(err)
 		}
 		wantNoProblems(t, "a backup", checkStore(t, target, true))
 		for _, deep := range []bool{false, true} {
+			beside()
 			report, err := disk.Check(t.Context(), dir, &disk.CheckOptions{Deep: deep})
 			if err != nil || !report.OK() {
 				t.Fatalf("check: %v, %v", report.Problems, err)

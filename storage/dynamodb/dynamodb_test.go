@@ -41,9 +41,10 @@ func urlOf(endpoint, table string) string {
 	return "dynamodb://eu-central-1/" + table + "?endpoint=" + url.QueryEscape(endpoint)
 }
 
-// clientAt returns a client beside those of a driver.
+// clientAt returns a client beside those of a driver. It tries as often as the SDK
+// that EES uses does with DynamoDB.
 func clientAt(endpoint string) *sdk.Client {
-	return sdk.NewFromConfig(*configuration(), func(o *sdk.Options) { o.BaseEndpoint = &endpoint })
+	return sdk.NewFromConfig(*configuration(), func(o *sdk.Options) { o.BaseEndpoint, o.RetryMaxAttempts = &endpoint, 10 })
 }
 
 // freshTable returns the name of a table that no other test uses; it is dropped
