@@ -192,11 +192,8 @@ func TestWhatLooksAtFilesBesideACompactionFindsThemWhole(t *testing.T) {
 	// outrun those who look, who then take longer and longer.
 	turns := make(chan struct{}, 4)
 	beside := func() {
-		for range cap(turns) {
-			select {
-			case turns <- struct{}{}:
-			default:
-			}
+		for len(turns) < cap(turns) {
+			turns <- struct{}{} // nobody else sends
 		}
 	}
 	go func() {
