@@ -40,6 +40,15 @@ func (id StreamID) String() string {
 	return id.Partition + "/" + id.Name
 }
 
+// Compare orders streams by partition, then name, by their bytes: the order in
+// which they are listed.
+func (id StreamID) Compare(other StreamID) int {
+	if c := strings.Compare(id.Partition, other.Partition); c != 0 {
+		return c
+	}
+	return strings.Compare(id.Name, other.Name)
+}
+
 // Version is a place in a stream, from 1; 0 means nothing yet. A stream that
 // was imported, or whose beginning was removed, may begin above 1.
 type Version int64

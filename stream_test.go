@@ -1,6 +1,7 @@
 package daybook_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"testing"
@@ -33,6 +34,17 @@ func TestAConflictTellsTheChangesetsBehindAnExpectedVersion(t *testing.T) {
 		var conflict *daybook.ConflictError
 		if !errors.As(err, &conflict) || len(conflict.Missed) == 0 || conflict.Missed[0].Number != first {
 			t.Errorf("expected version %d: %v, missed %+v; want those from changeset %d on", version, err, conflict.Missed, first)
+		}
+	}
+}
+
+func TestStreamsAreOrderedByPartitionThenName(t *testing.T) {
+	ordered := []daybook.StreamID{{Name: "B"}, {Name: "a"}, {Name: "a-1"}, {Name: "b"}, {Name: "é"}, {Partition: "A", Name: "a"}, {Partition: "a", Name: "a"}, {Partition: "a", Name: "b"}}
+	for i, a := range ordered {
+		for j, b := range ordered {
+			if got, want := a.Compare(b), cmp.Compare(i, j); got != want {
+				t.Errorf("%v compared with %v is %d, want %d", a, b, got, want)
+			}
 		}
 	}
 }

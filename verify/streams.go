@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -29,12 +28,8 @@ func (w *walk) sorted() []daybook.StreamID {
 	for id := range w.streams {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, compare)
+	slices.SortFunc(ids, daybook.StreamID.Compare)
 	return ids
-}
-
-func compare(a, b daybook.StreamID) int {
-	return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Name, b.Name))
 }
 
 // head compares the head of a stream with its records in the log.
@@ -118,7 +113,7 @@ func (w *walk) listStreams(ctx context.Context) error {
 			}
 			return err
 		}
-		if before != (daybook.StreamID{}) && compare(head.Stream, before) <= 0 {
+		if before != (daybook.StreamID{}) && head.Stream.Compare(before) <= 0 {
 			w.found(ListDiffers, head.Stream, 0, "listed after stream %q", before)
 		}
 		before = head.Stream

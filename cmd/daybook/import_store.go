@@ -89,7 +89,7 @@ func compareStores(ctx context.Context, from *storeSource, to *daybook.Store, ba
 		return nil, err
 	}
 	byName := func(a, b *daybook.StreamHead) int {
-		return cmp.Or(cmp.Compare(a.Stream.Partition, b.Stream.Partition), cmp.Compare(a.Stream.Name, b.Stream.Name))
+		return a.Stream.Compare(b.Stream)
 	}
 	list := daybook.StreamList{}
 	err = sideBySide(from.store.ListStreams(ctx, list), to.ListStreams(ctx, list), byName, func(a, b *daybook.StreamHead) error {

@@ -1,12 +1,10 @@
 package globalorder
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -87,14 +85,14 @@ func (e *Engine) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 			return
 		}
 		wanted := func(id daybook.StreamID) bool {
-			return list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compare(id, list.After) > 0)
+			return list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || id.Compare(list.After) > 0)
 		}
 		late := v.heads(wanted)
 		var names []daybook.StreamID
 		for id := range late {
 			names = append(names, id)
 		}
-		slices.SortFunc(names, compare)
+		slices.SortFunc(names, daybook.StreamID.Compare)
 		left := list.Limit
 		pass := func(head daybook.StreamHead) bool {
 			if !head.Exists() {
@@ -115,7 +113,7 @@ func (e *Engine) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 			if !wanted(head.Stream) {
 				continue
 			}
-			for len(names) > 0 && compare(names[0], head.Stream) < 0 {
+			for len(names) > 0 && names[0].Compare(head.Stream) < 0 {
 				if !pass(daybook.StreamHead{Stream: names[0], Head: late[names[0]]}) {
 					return
 				}
@@ -137,11 +135,6 @@ func (e *Engine) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 			}
 		}
 	}
-}
-
-// compare orders streams by partition, then name, by their bytes.
-func compare(a, b daybook.StreamID) int {
-	return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Name, b.Name))
 }
 
 // Wait is that of daybook.Waiter. It asks the storage every Options.Poll, once

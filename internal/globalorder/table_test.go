@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/daybook-go/daybook"
@@ -228,7 +227,7 @@ func (t *table) Streams(ctx context.Context, after daybook.StreamID, _ daybook.F
 		var found []daybook.StreamHead
 		err := t.do(ctx, "streams", func() error {
 			for _, h := range t.heads {
-				if compare(h.Stream, after) > 0 {
+				if h.Stream.Compare(after) > 0 {
 					found = append(found, h.StreamHead)
 				}
 			}
@@ -238,18 +237,11 @@ func (t *table) Streams(ctx context.Context, after daybook.StreamID, _ daybook.F
 			yield(daybook.StreamHead{}, err)
 			return
 		}
-		slices.SortFunc(found, func(a, b daybook.StreamHead) int { return compare(a.Stream, b.Stream) })
+		slices.SortFunc(found, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 		for _, h := range found {
 			if !yield(h, nil) {
 				return
 			}
 		}
 	}
-}
-
-func compare(a, b daybook.StreamID) int {
-	if c := strings.Compare(a.Partition, b.Partition); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
 }

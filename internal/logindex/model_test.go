@@ -2,7 +2,6 @@ package logindex
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -238,9 +237,7 @@ func (m *model) matching(query daybook.Query) (positions []daybook.Position) {
 
 func (m *model) sortedStreams() []daybook.StreamHead {
 	var all []daybook.StreamHead
-	for _, id := range slices.SortedFunc(maps.Keys(m.heads), func(a, b daybook.StreamID) int {
-		return cmp.Or(cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Name, b.Name))
-	}) {
+	for _, id := range slices.SortedFunc(maps.Keys(m.heads), daybook.StreamID.Compare) {
 		all = append(all, daybook.StreamHead{Stream: id, Head: m.heads[id]})
 	}
 	return all

@@ -134,7 +134,7 @@ func (b *plainBuilder) write(t testing.TB) []byte {
 	}
 	b.tags.write(w, w.Tag)
 	b.partitions.write(w, w.Partition)
-	for _, id := range slices.SortedFunc(maps.Keys(b.heads), compareStreams) {
+	for _, id := range slices.SortedFunc(maps.Keys(b.heads), daybook.StreamID.Compare) {
 		w.Stream(id, b.heads[id])
 		for _, f := range b.frames[id] {
 			w.Changeset(f.First, f.Place)
@@ -161,11 +161,4 @@ func compareClaims(a, b daybook.Claim) int {
 		return bytes.Compare([]byte(a.Kind), []byte(b.Kind))
 	}
 	return bytes.Compare([]byte(a.Value), []byte(b.Value))
-}
-
-func compareStreams(a, b daybook.StreamID) int {
-	if a.Partition != b.Partition {
-		return bytes.Compare([]byte(a.Partition), []byte(b.Partition))
-	}
-	return bytes.Compare([]byte(a.Name), []byte(b.Name))
 }

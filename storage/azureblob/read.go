@@ -175,12 +175,12 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 		var heads []daybook.StreamHead
 		d.log.mu.RLock()
 		for id, on := range d.log.state.streams {
-			if on.head.Exists() && list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compareStreams(id, list.After) > 0) {
+			if on.head.Exists() && list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || id.Compare(list.After) > 0) {
 				heads = append(heads, daybook.StreamHead{Stream: id, Head: on.head})
 			}
 		}
 		d.log.mu.RUnlock()
-		slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+		slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 		for i, head := range heads {
 			if err := ctx.Err(); err != nil {
 				yield(daybook.StreamHead{}, err)

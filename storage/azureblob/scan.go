@@ -1,10 +1,8 @@
 package azureblob
 
 import (
-	"cmp"
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/daybook-go/daybook"
 )
@@ -151,9 +149,4 @@ func (s *scan) bytes(offset int64, size int) ([]byte, error) {
 	}
 	s.from, s.to = offset, end
 	return s.window[offset-s.start:][:size], nil
-}
-
-// compareStreams orders streams by partition, then name, by their bytes.
-func compareStreams(a, b daybook.StreamID) int {
-	return cmp.Or(strings.Compare(a.Partition, b.Partition), strings.Compare(a.Name, b.Name))
 }

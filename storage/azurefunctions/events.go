@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -144,7 +143,7 @@ func (e *events) settle() error {
 }
 
 func compareStreams(a, b *stream) int {
-	return cmp.Or(strings.Compare(a.id.Partition, b.id.Partition), strings.Compare(a.id.Name, b.id.Name))
+	return a.id.Compare(b.id)
 }
 
 // namespace is that of the ids that follow from names and numbers.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -58,7 +57,7 @@ func (s *storage) Streams(ctx context.Context, after daybook.StreamID, filter da
 		var some []daybook.StreamHead // those that have the kept part of their keys in common
 		last := ""
 		pass := func() bool {
-			slices.SortFunc(some, func(a, b daybook.StreamHead) int { return compare(a.Stream, b.Stream) })
+			slices.SortFunc(some, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 			for _, head := range some {
 				if !yield(head, nil) {
 					return false
@@ -86,13 +85,5 @@ func (s *storage) Streams(ctx context.Context, after daybook.StreamID, filter da
 
 // kept returns the part of a key that is kept of long ones.
 func kept(key string) string { return key[:min(len(key), keptOfKey)] }
-
-// compare orders streams by partition, then name, by their bytes.
-func compare(a, b daybook.StreamID) int {
-	if c := strings.Compare(a.Partition, b.Partition); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
-}
 
 func microseconds(n int64) time.Time { return time.UnixMicro(n).UTC() }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/daybook-go/daybook"
@@ -138,7 +137,7 @@ func (x *index) recentHeads(after daybook.StreamID) []daybook.StreamHead {
 	for _, p := range slices.Backward(x.parts) {
 		for n := range p.streams.all.n {
 			s := p.streams.all.at(n)
-			if after != (daybook.StreamID{}) && compareStreams(s.id, after) <= 0 {
+			if after != (daybook.StreamID{}) && s.id.Compare(after) <= 0 {
 				continue
 			}
 			end := x.shownEnd(s)
@@ -148,7 +147,7 @@ func (x *index) recentHeads(after daybook.StreamID) []daybook.StreamHead {
 			}
 		}
 	}
-	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 	return heads
 }
 
@@ -157,7 +156,7 @@ func (x *index) recentHeads(after daybook.StreamID) []daybook.StreamHead {
 func withRecent(recent []daybook.StreamHead, sealed iter.Seq2[daybook.StreamHead, error]) iter.Seq2[daybook.StreamHead, error] {
 	return func(yield func(daybook.StreamHead, error) bool) {
 		for head, err := range sealed {
-			for err == nil && len(recent) > 0 && compareStreams(recent[0].Stream, head.Stream) < 0 {
+			for err == nil && len(recent) > 0 && recent[0].Stream.Compare(head.Stream) < 0 {
 				if !yield(recent[0], nil) {
 					return
 				}
@@ -176,14 +175,6 @@ func withRecent(recent []daybook.StreamHead, sealed iter.Seq2[daybook.StreamHead
 			}
 		}
 	}
-}
-
-// compareStreams orders streams by partition, then name, by their bytes.
-func compareStreams(a, b daybook.StreamID) int {
-	if c := strings.Compare(a.Partition, b.Partition); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
 }
 
 // Stats implements daybook.StatsReader.

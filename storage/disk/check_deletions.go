@@ -97,7 +97,7 @@ func (a *agreement) hidings() error {
 		}
 		found[h.Stream] = h.Hiding
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(a.hidden), compareStreams) {
+	for _, id := range slices.SortedFunc(maps.Keys(a.hidden), daybook.StreamID.Compare) {
 		want := a.hidden[id]
 		switch h, known := found[id]; {
 		case !known:
@@ -111,7 +111,7 @@ func (a *agreement) hidings() error {
 		}
 		delete(found, id)
 	}
-	for _, id := range slices.SortedFunc(maps.Keys(found), compareStreams) {
+	for _, id := range slices.SortedFunc(maps.Keys(found), daybook.StreamID.Compare) {
 		a.differ(a.first, "stream %q is hidden through version %d in it, no deletion took anything of it", id, found[id].Through)
 	}
 	return nil

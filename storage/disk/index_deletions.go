@@ -84,7 +84,7 @@ func (p *deletions) write(w *logindex.Writer) {
 }
 
 func (p *deletions) writeHidings(w *logindex.Writer) {
-	for _, id := range slices.SortedFunc(maps.Keys(p.hidden), compareStreams) {
+	for _, id := range slices.SortedFunc(maps.Keys(p.hidden), daybook.StreamID.Compare) {
 		w.Hiding(id, p.hidden[id])
 	}
 }

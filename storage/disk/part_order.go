@@ -122,5 +122,5 @@ func (t *streams) inOrder() []ranked {
 	if len(t.partitions) > 1 {
 		text = func(n uint32) string { return id(n).Partition }
 	}
-	return rank(t.all.n, text, func(a, b uint32) int { return compareStreams(id(a), id(b)) })
+	return rank(t.all.n, text, func(a, b uint32) int { return id(a).Compare(id(b)) })
 }

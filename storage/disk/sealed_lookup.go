@@ -265,7 +265,7 @@ func (x *sealed) heads(after daybook.StreamID) ([]daybook.StreamHead, error) {
 				found[head.Stream] = head.Head
 			}
 			if n++; n == headsPage {
-				if bound == nil || compareStreams(head.Stream, *bound) < 0 {
+				if bound == nil || head.Stream.Compare(*bound) < 0 {
 					bound = &head.Stream
 				}
 				break
@@ -275,11 +275,11 @@ func (x *sealed) heads(after daybook.StreamID) ([]daybook.StreamHead, error) {
 	})
 	var heads []daybook.StreamHead
 	for id, head := range found {
-		if bound == nil || compareStreams(id, *bound) <= 0 {
+		if bound == nil || id.Compare(*bound) <= 0 {
 			heads = append(heads, daybook.StreamHead{Stream: id, Head: head})
 		}
 	}
-	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+	slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 	return heads, x.failure()
 }
 

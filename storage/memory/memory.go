@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -261,12 +260,4 @@ func (d *Driver) head(id daybook.StreamID) daybook.Head {
 
 func (d *Driver) unsupported(feature string) error {
 	return &daybook.UnsupportedError{Driver: d.Name(), Feature: feature}
-}
-
-// compareStreams orders streams by partition, then name, by their bytes.
-func compareStreams(a, b daybook.StreamID) int {
-	if c := strings.Compare(a.Partition, b.Partition); c != 0 {
-		return c
-	}
-	return strings.Compare(a.Name, b.Name)
 }

@@ -139,7 +139,7 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 		closed := d.closed
 		var heads []daybook.StreamHead
 		for id, s := range d.streams {
-			if s.head.Exists() && list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || compareStreams(id, list.After) > 0) {
+			if s.head.Exists() && list.Filter.MatchesStream(id) && (list.After == daybook.StreamID{} || id.Compare(list.After) > 0) {
 				heads = append(heads, daybook.StreamHead{Stream: id, Head: s.head})
 			}
 		}
@@ -148,7 +148,7 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 			yield(daybook.StreamHead{}, daybook.ErrClosed)
 			return
 		}
-		slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return compareStreams(a.Stream, b.Stream) })
+		slices.SortFunc(heads, func(a, b daybook.StreamHead) int { return a.Stream.Compare(b.Stream) })
 		for i, head := range heads {
 			if err := ctx.Err(); err != nil {
 				yield(daybook.StreamHead{}, err)

@@ -1,12 +1,10 @@
 package router
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 
 	"github.com/daybook-go/daybook"
 )
@@ -125,8 +123,7 @@ func (d *Driver) ListStreams(ctx context.Context, list daybook.StreamList) iter.
 
 func (d *Driver) listStreams(ctx context.Context, list daybook.StreamList, yield func(head *daybook.StreamHead) bool) error {
 	m := merge[daybook.StreamHead]{compare: func(a, b *sorted[daybook.StreamHead]) int {
-		x, y := a.value.Stream, b.value.Stream
-		return cmp.Or(strings.Compare(x.Partition, y.Partition), strings.Compare(x.Name, y.Name))
+		return a.value.Stream.Compare(b.value.Stream)
 	}}
 	defer m.stop()
 	for i := range d.members {

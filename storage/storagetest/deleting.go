@@ -162,7 +162,7 @@ func (b *book) counts(log, ever []daybook.Record, listed []daybook.StreamHead, w
 		b.s.Errorf("%s the log ends at %d, want %d, where the last record ever stood", what, told, end.Position)
 	}
 	if b.s.offered(ListingStreams) {
-		slices.SortFunc(listed, func(x, y daybook.StreamHead) int { return compareIDs(x.Stream, y.Stream) })
+		slices.SortFunc(listed, func(x, y daybook.StreamHead) int { return x.Stream.Compare(y.Stream) })
 		b.s.sameHeads(b.list(daybook.StreamList{}), listed, "the list of streams "+what)
 	}
 	if b.s.offered(Statistics) {

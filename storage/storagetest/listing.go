@@ -1,11 +1,9 @@
 package storagetest
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/daybook-go/daybook"
 )
@@ -69,13 +67,8 @@ func (b *book) fillStreams() []daybook.StreamHead {
 		}
 		heads = append(heads, daybook.StreamHead{Stream: id, Head: b.head(id)})
 	}
-	slices.SortFunc(heads, func(x, y daybook.StreamHead) int { return compareIDs(x.Stream, y.Stream) })
+	slices.SortFunc(heads, func(x, y daybook.StreamHead) int { return x.Stream.Compare(y.Stream) })
 	return heads
-}
-
-// compareIDs orders streams as they are listed.
-func compareIDs(x, y daybook.StreamID) int {
-	return cmp.Or(strings.Compare(x.Partition, y.Partition), strings.Compare(x.Name, y.Name))
 }
 
 // sameHeads reports the first difference of two lists of streams.
