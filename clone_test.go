@@ -39,6 +39,33 @@ func TestACloneEqualsItsRecordAndSharesNothingThatCanBeWritten(t *testing.T) {
 	}
 }
 
+func TestACloneOfAnAppendSharesNothingThatCanBeWritten(t *testing.T) {
+	build := func() daybook.Append {
+		claims := func(value string) []daybook.Claim { return []daybook.Claim{{Kind: "email", Value: value}} }
+		return daybook.Append{
+			ID: daybook.ID{1}, Durability: daybook.DurabilityDisk,
+			Changesets: []daybook.Changeset{{
+				Stream: daybook.Stream("account-1"), Expect: daybook.ExpectVersion(2), Metadata: []byte("meta"),
+				Claims: claims("a"), Releases: claims("b"), References: []daybook.StreamID{daybook.Stream("other-1")},
+				Events: []daybook.Event{{Type: "opened", Data: []byte("data"), Tags: []string{"a"}, Context: daybook.Context{Why: &daybook.Cause{ID: "1"}, Metadata: []byte("m")}}},
+			}},
+			Condition: &daybook.Condition{After: 3, Query: daybook.Query{Items: []daybook.QueryItem{{Types: []string{"opened"}, Tags: []string{"t"}}}}},
+		}
+	}
+	written := build()
+	clone := written.Clone()
+	if !reflect.DeepEqual(clone, build()) {
+		t.Fatalf("the clone is %+v, the append %+v", clone, build())
+	}
+	overwrite(reflect.ValueOf(&written).Elem())
+	if !reflect.DeepEqual(clone, build()) {
+		t.Errorf("after the append was written over, its clone is %+v, %+v", clone, clone.Condition)
+	}
+	if empty := (daybook.Append{}).Clone(); !reflect.DeepEqual(empty, daybook.Append{}) {
+		t.Errorf("the clone of nothing is %+v", empty)
+	}
+}
+
 // overwrite sets to zero whatever can be reached from a value through slices
 // and pointers.
 func overwrite(v reflect.Value) {

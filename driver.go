@@ -3,6 +3,7 @@ package daybook
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 )
 
@@ -221,6 +222,30 @@ type Append struct {
 	// Durability is the least that the caller accepts. A driver that cannot
 	// reach it answers *UnsupportedError before it stores anything.
 	Durability Durability
+}
+
+// Clone returns a copy that shares no memory with a, its strings aside. A driver
+// makes one of an append that it may still send when its caller has given up.
+func (a Append) Clone() Append {
+	a.Changesets = slices.Clone(a.Changesets)
+	for i := range a.Changesets {
+		c := &a.Changesets[i]
+		c.Metadata, c.Claims, c.Releases, c.References = slices.Clone(c.Metadata), slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
+		c.Events = slices.Clone(c.Events)
+		for j := range c.Events {
+			c.Events[j] = c.Events[j].Clone()
+		}
+	}
+	if a.Condition != nil {
+		condition := *a.Condition
+		condition.Query.Items = slices.Clone(condition.Query.Items)
+		for i := range condition.Query.Items {
+			item := &condition.Query.Items[i]
+			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
+		}
+		a.Condition = &condition
+	}
+	return a
 }
 
 // Receipt says where an append went.

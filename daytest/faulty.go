@@ -64,7 +64,7 @@ func (f *faulty) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	case LostRequest:
 		return daybook.Receipt{}, ErrOutcomeUnknown
 	case LateCommit:
-		late := cloned(a)
+		late := a.Clone()
 		f.late = &late
 		return daybook.Receipt{}, ErrOutcomeUnknown
 	case Conflict:
@@ -265,25 +265,6 @@ func (s *scene) history() string {
 		return ""
 	}
 	return "\n    " + strings.Join(s.told, "\n    ")
-}
-
-// cloned returns an append that shares no memory with a.
-func cloned(a daybook.Append) daybook.Append {
-	a.Changesets = slices.Clone(a.Changesets)
-	for i := range a.Changesets {
-		c := &a.Changesets[i]
-		c.Events = slices.Clone(c.Events)
-		for j := range c.Events {
-			c.Events[j] = c.Events[j].Clone()
-		}
-		c.Metadata = slices.Clone(c.Metadata)
-		c.Claims, c.Releases, c.References = slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
-	}
-	if a.Condition != nil {
-		condition := *a.Condition
-		a.Condition = &condition
-	}
-	return a
 }
 
 // guarded is a read that may be struck, and that ends when the program has

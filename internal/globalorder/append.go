@@ -49,7 +49,7 @@ func (j *job) fail(err error) {
 
 // Append is that of daybook.Driver.
 func (e *Engine) Append(ctx context.Context, a daybook.Append) (daybook.Receipt, error) {
-	j := &job{append: clone(a), done: make(chan struct{})}
+	j := &job{append: a.Clone(), done: make(chan struct{})}
 	if a.Durability > e.options.Durability {
 		return daybook.Receipt{}, &daybook.UnsupportedError{Driver: e.name, Feature: "durability " + a.Durability.String()}
 	}
@@ -271,28 +271,4 @@ func (e *Engine) created(page *Page, settled bool) {
 	if !settled {
 		e.background.own(page.Number)
 	}
-}
-
-// clone returns a copy that shares no memory with a.
-func clone(a daybook.Append) daybook.Append {
-	a.Changesets = slices.Clone(a.Changesets)
-	for i := range a.Changesets {
-		c := &a.Changesets[i]
-		c.Events = slices.Clone(c.Events)
-		for j := range c.Events {
-			c.Events[j] = c.Events[j].Clone()
-		}
-		c.Metadata, c.Claims = slices.Clone(c.Metadata), slices.Clone(c.Claims)
-		c.Releases, c.References = slices.Clone(c.Releases), slices.Clone(c.References)
-	}
-	if a.Condition != nil {
-		condition := *a.Condition
-		condition.Query.Items = slices.Clone(condition.Query.Items)
-		for i := range condition.Query.Items {
-			item := &condition.Query.Items[i]
-			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
-		}
-		a.Condition = &condition
-	}
-	return a
 }

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/daybook-go/daybook"
 )
@@ -95,29 +94,4 @@ func (b *Batch) Fail(err error) {
 	for _, e := range b.Entries {
 		e.Err = err
 	}
-}
-
-// Owned returns an append in memory of its own, for one whose caller may give up
-// while it is on its way.
-func Owned(a *daybook.Append) *daybook.Append {
-	copied := *a
-	copied.Changesets = slices.Clone(a.Changesets)
-	for i := range copied.Changesets {
-		c := &copied.Changesets[i]
-		c.Metadata, c.Claims, c.Releases, c.References = slices.Clone(c.Metadata), slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
-		c.Events = slices.Clone(c.Events)
-		for j := range c.Events {
-			c.Events[j] = c.Events[j].Clone()
-		}
-	}
-	if a.Condition != nil {
-		condition := *a.Condition
-		condition.Query.Items = slices.Clone(condition.Query.Items)
-		for i := range condition.Query.Items {
-			item := &condition.Query.Items[i]
-			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
-		}
-		copied.Condition = &condition
-	}
-	return &copied
 }

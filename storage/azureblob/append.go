@@ -13,7 +13,8 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 	if a.Durability > d.durability {
 		return daybook.Receipt{}, d.unsupported(fmt.Sprintf("durability %s", a.Durability))
 	}
-	e := &entry{append: owned(&a)} // its caller may give up while it is on its way
+	a = a.Clone() // its caller may give up while it is on its way
+	e := &entry{append: &a}
 	if err := d.queue.submit(ctx, e); err != nil {
 		return daybook.Receipt{}, err
 	}
@@ -36,28 +37,4 @@ func (d *Driver) Import(ctx context.Context, changesets []daybook.RecordedChange
 		}
 	}
 	return d.queue.submit(ctx, &entry{imported: imported})
-}
-
-// owned returns an append in memory of its own.
-func owned(a *daybook.Append) *daybook.Append {
-	copied := *a
-	copied.Changesets = slices.Clone(a.Changesets)
-	for i := range copied.Changesets {
-		c := &copied.Changesets[i]
-		c.Metadata, c.Claims, c.Releases, c.References = slices.Clone(c.Metadata), slices.Clone(c.Claims), slices.Clone(c.Releases), slices.Clone(c.References)
-		c.Events = slices.Clone(c.Events)
-		for j := range c.Events {
-			c.Events[j] = c.Events[j].Clone()
-		}
-	}
-	if a.Condition != nil {
-		condition := *a.Condition
-		condition.Query.Items = slices.Clone(condition.Query.Items)
-		for i := range condition.Query.Items {
-			item := &condition.Query.Items[i]
-			item.Types, item.Tags = slices.Clone(item.Types), slices.Clone(item.Tags)
-		}
-		copied.Condition = &condition
-	}
-	return &copied
 }

@@ -56,7 +56,8 @@ func (q *queue) try(ctx context.Context, a *daybook.Append) (daybook.Receipt, er
 		return e.Receipt, e.Err
 	}
 	if ctx.Done() != nil {
-		e.Append = sqlstore.Owned(a) // its caller may give up while it is on its way
+		owned := a.Clone() // its caller may give up while it is on its way
+		e.Append = &owned
 	}
 	q.waiting = append(q.waiting, e)
 	q.sendLocked()
