@@ -52,6 +52,7 @@ func (d *Driver) Append(ctx context.Context, a daybook.Append) (daybook.Receipt,
 			return d.acrossPartitions(ctx, &a)
 		}
 	}
+	a = a.Clone() // its caller may give up while it is on its way
 	j := &job{append: &a}
 	if partition != "" {
 		receipt, known, err := d.knownInLog(ctx, partition, &a)

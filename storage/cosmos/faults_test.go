@@ -120,6 +120,41 @@ func TestAppendIsStoredOnceWhateverHappensToItsRequests(t *testing.T) {
 	}
 }
 
+// TestCallerThatHasGivenUpMayUseItsMemoryAgain fails the first batch of an append
+// once its caller has given up, so that it is made and sent again after that.
+func TestCallerThatHasGivenUpMayUseItsMemoryAgain(t *testing.T) {
+	d := newDouble(t)
+	driver := open(t, d.url("events"), quick())
+	data := []byte(`{"amount":1}`)
+	a := oneEvent(named("", "account-1"), daybook.ExpectAny())
+	a.Changesets[0].Events[0].ID, a.Changesets[0].Events[0].Data = daybook.NewID(), data
+	ctx, giveUp := context.WithCancel(t.Context())
+	gone := make(chan struct{})
+	var batches atomic.Int64
+	d.meet(func(s *sighting) *fault {
+		if !strings.Contains(string(s.body), "resourceBody") || batches.Add(1) > 1 {
+			return nil
+		}
+		giveUp()
+		return &fault{status: http.StatusServiceUnavailable, wait: gone}
+	})
+	if _, err := driver.Append(ctx, a); !errors.Is(err, context.Canceled) || errors.Is(err, daybook.ErrRefused) {
+		t.Fatalf("an append that was given up: %v", err)
+	}
+	repeat := a.Clone()
+	copy(data, "overwritten!")
+	a.Changesets[0].Events[0].Type = "overwritten"
+	close(gone)
+	if receipt, err := driver.Append(t.Context(), repeat); err != nil || !receipt.Repeated {
+		t.Fatalf("the append again: %+v, %v", receipt, err)
+	}
+	for record, err := range driver.ReadLog(t.Context(), daybook.LogRead{}) {
+		if err != nil || string(record.Data) != `{"amount":1}` || record.Type != "deposited" {
+			t.Errorf("stored is %s %s, %v", record.Type, record.Data, err)
+		}
+	}
+}
+
 // TestDecisionsAreSoundUnderFaultsOfAllKinds lets several drivers append with
 // expectations, claims and conditions, in three partitions, while a tenth of
 // all requests fail.
